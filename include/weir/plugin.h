@@ -1,0 +1,89 @@
+// A plugin as its operator names it (PluginSpec) and as it runs (Plugin).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "weir/engine.h"
+#include "weir/host.h"
+#include "weir/http.h"
+#include "weir/result.h"
+
+namespace weir {
+
+/// Everything that a guest can make grow. Reaching one is a value or an ended instance, never a crash.
+struct Limits {
+  uint64_t memory_bytes = 256ull << 20;      ///< linear memory of an instance; also bounds one uninterruptible memory.fill
+  uint64_t table_elements = 1u << 20;        ///< all Go and Coraza tables are below 20,000
+  uint32_t callback_ms = 50;                 ///< CPU time of a stream callback, tick or other event
+  uint32_t start_ms = 30'000;                ///< CPU time of start, on_vm_start and on_configure, each
+  uint64_t body_bytes = 1ull << 20;          ///< bytes of one body held while paused
+  uint32_t log_line_bytes = 8192;            ///< a longer line is cut
+  uint32_t header_pairs = 1000;              ///< in one serialized map written by the guest
+  uint64_t header_bytes = 256ull << 10;      ///< in one serialized map written by the guest
+  uint32_t contexts = 100'000;               ///< streams alive in one instance
+  uint64_t random_bytes = 64ull << 10;       ///< in one random_get
+  uint32_t restarts_burst = 10;              ///< new instances after a failure in a row ...
+  uint32_t restart_interval_ms = 1000;       ///< ... then one each interval; until then OnError holds
+  uint32_t done_ms = 60'000;                 ///< how long a context may wait for proxy_done
+};
+
+enum class OnError : uint8_t {
+  kClosed,  ///< a stream whose plugin failed gets 503
+  kOpen,    ///< it goes on without the plugin
+};
+enum class Statuses : uint8_t {
+  kLenient,  ///< host calls answer only what every SDK tolerates; see docs/proxy-wasm.md
+  kStrict,   ///< host calls answer the specification's status
+};
+enum class OnBufferFull : uint8_t { kReject, kRelease };
+enum class HeaderPause : uint8_t { kStream, kHeadersOnly };
+
+struct PluginSpec {
+  std::string name;              ///< in logs, errors, metrics; the operator's
+  std::string path;              ///< of the module, for messages
+  std::string root_id;           ///< plugin_root_id
+  std::string vm_id;             ///< name space of shared data and queues; empty: the name
+  std::string configuration;     ///< bytes of on_configure
+  std::string vm_configuration;  ///< bytes of on_vm_start
+  std::vector<std::pair<std::string, std::string>> environment;
+  Limits limits;
+  OnError on_error = OnError::kClosed;
+  Statuses statuses = Statuses::kLenient;
+  OnBufferFull on_buffer_full = OnBufferFull::kReject;
+  HeaderPause header_pause = HeaderPause::kStream;
+  LogLevel stderr_level = LogLevel::kError;
+};
+
+struct PluginStats {
+  uint64_t instances = 0;   ///< made since the start
+  uint64_t failures = 0;    ///< traps, deadlines, limits
+  uint64_t streams = 0;
+  bool up = false;          ///< an instance is there or may be made now
+  std::string last_error;   ///< of the newest failure, with backtrace
+};
+
+/// A loaded plugin of one worker: its instances, root context and limits. Not thread-safe: one thread calls it.
+class Plugin {
+ public:
+  virtual ~Plugin() = default;
+  virtual const PluginSpec& spec() const = 0;
+  virtual const PluginStats& stats() const = 0;
+  /// Null when the plugin is down: the caller applies spec().on_error. `stream` outlives the filter.
+  virtual std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) = 0;
+  virtual void OnTick() = 0;
+  virtual void OnQueueReady(uint32_t queue_id) = 0;
+};
+
+/// Starts a plugin of whichever family the module is: instance, start functions, root context, on_vm_start, on_configure.
+/// `host` outlives the plugin. The error names the plugin, what it did, and the remedy.
+Result<std::unique_ptr<Plugin>> LoadPlugin(Engine& engine, std::shared_ptr<const Module> module, PluginSpec spec, Host& host);
+
+/// The import check without running anything: kLinkFailed with the nearest known name, kInvalidModule without an ABI marker.
+Result<void> CheckPlugin(const Module& module, std::string_view plugin_name);
+
+}  // namespace weir
