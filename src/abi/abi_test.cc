@@ -16,7 +16,10 @@ struct Calls;
 struct TestAbi {
   static constexpr bool kPointers32 = true;
   static Calls& Self(void* self) { return *static_cast<Calls*>(static_cast<Selves*>(self)->family); }
-  static bool Enter(Calls&, Frame&, RawValue*) { return true; }
+  template <auto Extra>
+  static bool Enter(Calls&, RawValue*) {
+    return true;
+  }
   static HostOutcome Fault(Calls&, RawValue* slots) {
     slots[0].i32 = uint32_t(Status::kFault);
     return HostOutcome::kReturn;

@@ -8,7 +8,7 @@
 //
 //   struct Abi {
 //     static Class& Self(void* self);                    // from Instance::self()
-//     static bool Enter(Class&, Frame&, RawValue* slots);   // false: refused, slots hold the answer
+//     template <auto Extra> static bool Enter(Class&, RawValue* slots);  // false: refused, slots hold the answer
 //     static HostOutcome Fault(Class&, RawValue* slots); // a pointer argument was bad
 //     template <class Ret> using Returns = …;            // kResults: Wasm results; Values: tuple of what goes to return pointers
 //     template <auto Extra, class Ret> static HostOutcome Finish(Class&, Frame&, const RawValue* next, RawValue* slots, Ret&&);
@@ -92,7 +92,7 @@ struct Binding<Method, Extra> {
   static HostOutcome Call(Instance& instance, void* self, RawValue* slots) noexcept {
     C& calls = Abi::Self(self);
     Frame frame{instance, instance.memory()};
-    if (!Abi::Enter(calls, frame, slots)) return HostOutcome::kReturn;
+    if (!Abi::template Enter<Extra>(calls, slots)) return HostOutcome::kReturn;
     const RawValue* next = slots;
     std::tuple<A...> args{In<Abi, A>::Load(frame, next)...};  // braces evaluate left to right
     if (!frame.ok || !CheckOuts(kOuts, frame.memory, next)) return Abi::Fault(calls, slots);
