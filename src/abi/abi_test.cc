@@ -16,7 +16,7 @@ struct Calls;
 struct TestAbi {
   static constexpr bool kPointers32 = true;
   static Calls& Self(void* self) { return *static_cast<Calls*>(static_cast<Selves*>(self)->family); }
-  template <auto Extra>
+  template <class Row>
   static bool Enter(Calls&, RawValue*) {
     return true;
   }
@@ -26,7 +26,7 @@ struct TestAbi {
   }
   template <class Ret>
   using Returns = StatusReturns<Ret>;
-  template <auto Extra, class T>
+  template <class Row, class T>
   static HostOutcome Finish(Calls& calls, Frame& frame, const RawValue* next, RawValue* slots, Answer<Status, T> answer) {
     Status status = answer.status;
     if (status == Status::kOk && !StoreValues<TestAbi>(calls, frame, next, answer.value)) status = Status::kFault;

@@ -8,11 +8,12 @@
 //
 //   struct Abi {
 //     static Class& Self(void* self);                    // from Instance::self()
-//     template <auto Extra> static bool Enter(Class&, RawValue* slots);  // false: refused, slots hold the answer
+//     template <class Row> static bool Enter(Class&, RawValue* slots);  // false: refused, slots hold the answer
 //     static HostOutcome Fault(Class&, RawValue* slots); // a pointer argument was bad
 //     template <class Ret> using Returns = …;            // kResults: Wasm results; Values: tuple of what goes to return pointers
-//     template <auto Extra, class Ret> static HostOutcome Finish(Class&, Frame&, const RawValue* next, RawValue* slots, Ret&&);
+//     template <class Row, class Ret> static HostOutcome Finish(Class&, Frame&, const RawValue* next, RawValue* slots, Ret&&);
 //   };
+//   // `Row` is the Binding: Row::kExtra, &Row::Call.
 #pragma once
 
 #include <cstdlib>
@@ -76,6 +77,7 @@ template <class C, class Ret, class... A, Ret (C::*Method)(A...), auto Extra>
 struct Binding<Method, Extra> {
   using Abi = typename C::Abi;
   using Returns = typename Abi::template Returns<Ret>;
+  static constexpr auto kExtra = Extra;
 
   template <class... T>
   static constexpr auto OutParams(std::tuple<T...>*) {
@@ -92,13 +94,13 @@ struct Binding<Method, Extra> {
   static HostOutcome Call(Instance& instance, void* self, RawValue* slots) noexcept {
     C& calls = Abi::Self(self);
     Frame frame{instance, instance.memory()};
-    if (!Abi::template Enter<Extra>(calls, slots)) return HostOutcome::kReturn;
+    if (!Abi::template Enter<Binding>(calls, slots)) return HostOutcome::kReturn;
     const RawValue* next = slots;
     std::tuple<A...> args{In<Abi, A>::Load(frame, next)...};  // braces evaluate left to right
     if (!frame.ok || !CheckOuts(kOuts, frame.memory, next)) return Abi::Fault(calls, slots);
     return std::apply(
         [&](auto&... arg) -> HostOutcome {
-          return Abi::template Finish<Extra>(calls, frame, next, slots, (calls.*Method)(static_cast<A&&>(arg)...));
+          return Abi::template Finish<Binding>(calls, frame, next, slots, (calls.*Method)(static_cast<A&&>(arg)...));
         },
         args);
   }
