@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # folder of src/ -> what it may include: other folders of src/, "public" for include/weir, "std" is always allowed.
 ARROWS = {
-    "base": {"public"},
+    "base": {"public", "openssl"},
     "engine": {"base", "public", "wasmtime", "openssl"},
     "abi": {"base", "engine", "public"},
     "wasi": {"base", "engine", "abi", "public"},
