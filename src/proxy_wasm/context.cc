@@ -107,8 +107,8 @@ void Context::OnFinish() {
     stream_ = snapshot_.get();
     return;
   }
-  if (!Finalize()) return;
-  if (vm_->pending() != 0) [[unlikely]] plugin_.FinalizeReady();
+  const bool others_pending = vm_->pending() != 0;
+  if (Finalize() && others_pending) [[unlikely]] plugin_.FinalizeReady();
 }
 
 bool Context::Done() {
