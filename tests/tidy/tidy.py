@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # folder of src/ -> what it may include: other folders of src/, "public" for include/weir, "std" is always allowed.
 ARROWS = {
-    "base": {"public"},
+    "base": {"public", "openssl"},
     "engine": {"base", "public", "wasmtime", "openssl"},
     "abi": {"base", "engine", "public"},
     "wasi": {"base", "engine", "abi", "public"},
@@ -26,7 +26,7 @@ ARROWS = {
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
 LINES_MAX = 400      # look again; a file of tests or of tables may be longer
-LINES_MAX_TEST = 900
+LINES_MAX_TEST = 1000
 # Words that speak of one machine, or of a place a package came from.
 MACHINE = re.compile(r"(/root/|/work/|/home/\w+/|registry\.npmjs\.org|proxy\.golang\.org|files\.pythonhosted\.org|deb\.debian\.org)")
 
