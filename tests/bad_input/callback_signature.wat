@@ -1,0 +1,3 @@
+;; expect: proxy_on_request_headers
+(module (memory (export "memory") 1) (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024)) (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_request_headers") (param i64) (result i32) (i32.const 0)))
