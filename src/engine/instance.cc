@@ -210,7 +210,14 @@ Error InstanceImpl::StartError(ErrorPtr error, TrapPtr trap) {
   const bool ran = trap != nullptr || !trap_.message.empty();
   if (!ran) {
     // Not the guest's code: no slot, or more memory or table wanted than it may have.
-    return {ErrorCode::kLimit, name + ": no instance: " + OneLine(Message(*error))};
+    const std::string why = OneLine(Message(*error));
+    constexpr std::string_view kTooLarge = "memory minimum size of ";
+    if (const size_t at = why.find(kTooLarge); at != why.npos) {
+      const std::string pages = why.substr(at + kTooLarge.size(), why.find(' ', at + kTooLarge.size()) - at - kTooLarge.size());
+      return {ErrorCode::kLimit, name + ": its memory begins with " + pages + " pages of 64 KiB, more than its limit of " +
+                                     Bytes(limits_.memory_bytes) + "; raise the limit"};
+    }
+    return {ErrorCode::kLimit, name + ": no instance: " + why};
   }
   Fail(std::move(error), std::move(trap));
   return {ErrorCode::kTrapped, name + ": its start function failed: " + trap_.message +

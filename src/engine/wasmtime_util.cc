@@ -6,17 +6,33 @@ namespace weir::engine {
 namespace {
 
 constexpr wasm_valkind_t kKinds[] = {WASM_I32, WASM_I64, WASM_F32, WASM_F64};  // in the order of ValType
+constexpr const char* kNames[] = {"i32", "i64", "f32", "f64"};
+constexpr uint8_t kVectorOrReference = 255;  // crosses no border of ours
 
-const char* KindName(wasm_valkind_t kind) {
-  switch (kind) {
-    case WASM_I32: return "i32";
-    case WASM_I64: return "i64";
-    case WASM_F32: return "f32";
-    case WASM_F64: return "f64";
-    case WASM_EXTERNREF: return "externref";
-    case WASM_FUNCREF: return "funcref";
-    default: return "v128 or another reference";
+/// The index into ValType, or kVectorOrReference. (wasm_valtype_kind ends the process at v128.)
+uint8_t KindOf(const wasm_valtype_t& type, const char** name = nullptr) {
+  wasmtime_valtype_t full;
+  wasmtime_valtype_new(&type, &full);
+  const wasmtime_valtype_kind_t kind = full.kind;
+  const char* text = "a reference";
+  if (kind <= WASMTIME_VALTYPE_KIND_F64) {
+    text = kNames[kind];
+  } else if (kind == WASMTIME_VALTYPE_KIND_V128) {
+    text = "v128";
+  } else if (full.reftype.heaptype.kind == WASMTIME_HEAPTYPE_KIND_EXTERN) {
+    text = "externref";
+  } else if (full.reftype.heaptype.kind == WASMTIME_HEAPTYPE_KIND_FUNC) {
+    text = "funcref";
   }
+  wasmtime_valtype_delete(&full);
+  if (name != nullptr) *name = text;
+  return kind <= WASMTIME_VALTYPE_KIND_F64 ? kind : kVectorOrReference;
+}
+
+const char* NameOf(const wasm_valtype_t& type) {
+  const char* name;
+  KindOf(type, &name);
+  return name;
 }
 
 template <class Name>
@@ -33,7 +49,7 @@ std::string Print(size_t params, size_t results, Name name) {
 bool SameKinds(const wasm_valtype_vec_t& have, std::span<const ValType> want) {
   if (have.size != want.size()) return false;
   for (size_t i = 0; i < want.size(); ++i) {
-    if (wasm_valtype_kind(have.data[i]) != kKinds[static_cast<size_t>(want[i])]) return false;
+    if (KindOf(*have.data[i]) != static_cast<uint8_t>(want[i])) return false;
   }
   return true;
 }
@@ -84,13 +100,13 @@ std::string Signature(const wasm_functype_t& type) {
   const wasm_valtype_vec_t* params = wasm_functype_params(&type);
   const wasm_valtype_vec_t* results = wasm_functype_results(&type);
   return Print(params->size, results->size, [&](size_t i, bool param) {
-    return KindName(wasm_valtype_kind((param ? params : results)->data[i]));
+    return NameOf(*(param ? params : results)->data[i]);
   });
 }
 
 std::string Signature(std::span<const ValType> params, std::span<const ValType> results) {
   return Print(params.size(), results.size(), [&](size_t i, bool param) {
-    return KindName(kKinds[static_cast<size_t>((param ? params : results)[i])]);
+    return kNames[static_cast<size_t>((param ? params : results)[i])];
   });
 }
 
