@@ -116,6 +116,24 @@ class HttpFilter {
   virtual void OnFinish() = 0;
 };
 
+/// What happened in a chain that an operator wants to hear of: a warning in the log and a counter.
+enum class ChainNote : uint8_t {
+  kPluginDown,           ///< no instance for this stream; OnError decides
+  kFailedOpen,           ///< the plugin failed, the stream goes on without it
+  kFailedClosed,         ///< the plugin failed, the stream gets 503
+  kFailedReset,          ///< the same, but the response headers had left: reset
+  kBodyRejected,         ///< Limits::body_bytes was reached while paused: 413 or 502
+  kBodyReleased,         ///< the same with OnBufferFull::kRelease: what was held goes on
+  kPauseIgnored,         ///< a later kPause after a release
+  kBodyReplaceRefused,   ///< ReplaceBody would have grown the body by more than Limits::body_bytes
+  kPropertyRefused,      ///< SetCustomProperty over Limits::property_bytes
+  kSecondLocalResponse,  ///< ignored: the first one wins
+  kLateLocalResponse,    ///< the response headers had left: reset
+  kBadLocalStatus,       ///< status outside 200 to 599, 500 was sent
+};
+/// One line for the log, without the plugin's name.
+std::string_view Describe(ChainNote note);
+
 /// One request as an embedder offers it to FilterChain. Everything is called on the embedder's thread.
 class HttpExchange {
  public:
@@ -127,6 +145,10 @@ class HttpExchange {
   virtual void ClearRouteCache() = 0;
   /// Call FilterChain::Continue(direction) soon, never from inside this call. May come several times.
   virtual void Wake(Direction direction) = 0;
+  /// `plugin` is the name of the plugin it is about.
+  virtual void OnNote(ChainNote note, std::string_view plugin) {
+    (void)note, (void)plugin;
+  }
 
  protected:
   ~HttpExchange() = default;

@@ -29,6 +29,7 @@ struct Limits {
   uint64_t random_bytes = 64ull << 10;       ///< in one random_get
   uint32_t restarts_burst = 10;              ///< new instances after a failure in a row ...
   uint32_t restart_interval_ms = 1000;       ///< ... then one each interval; until then OnError holds
+  uint64_t property_bytes = 64ull << 10;     ///< paths and values of custom properties set on one stream
   uint32_t done_ms = 60'000;                 ///< how long a context may wait for proxy_done
 };
 

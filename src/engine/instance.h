@@ -133,6 +133,9 @@ class Instance {
   virtual bool CallNested(const Function& function, RawValue* slots, size_t count) = 0;
   /// Depth of calls in progress: 0 outside, 1 in a host function of a call, more inside nested ones.
   virtual uint32_t depth() const = 0;
+  /// With EngineOptions::fuel: instructions from now on until Trap::Kind::kFuel. A new instance has as good as endless fuel.
+  virtual void SetFuel(uint64_t) {}
+  virtual uint64_t fuel() const { return 0; }
 
  protected:
   void* self_ = nullptr;

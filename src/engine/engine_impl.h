@@ -1,0 +1,47 @@
+// Engine and Module as src/engine sees them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/ticker.h"
+#include "engine/wasmtime_util.h"
+#include "weir/engine.h"
+
+namespace weir::engine {
+
+class ModuleImpl final : public Module {
+ public:
+  ModuleImpl(ModulePtr module, std::string_view name);
+  const std::string& name() const override { return name_; }
+  std::span<const ExternInfo> imports() const override { return imports_; }
+  std::span<const ExternInfo> exports() const override { return exports_; }
+  size_t code_bytes() const override;
+  wasmtime_module_t* get() const { return module_.get(); }
+
+ private:
+  ModulePtr module_;
+  std::string name_;
+  std::vector<ExternInfo> imports_, exports_;
+};
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(const EngineOptions& options, EnginePtr engine, std::string code_key);
+  const EngineOptions& options() const override { return options_; }
+  Result<std::shared_ptr<const Module>> Compile(std::string_view wasm, std::string_view name) override;
+  Result<Loaded> Load(std::string_view wasm, std::string_view name, const CodeCache& cache) override;
+  Result<std::string> Serialize(const Module& module) override;
+  Result<std::shared_ptr<const Module>> Map(const std::string& artefact_path, std::string_view name) override;
+
+  wasm_engine_t* get() const { return engine_.get(); }
+  Ticker& ticker() { return ticker_; }
+
+ private:
+  const EngineOptions options_;
+  const EnginePtr engine_;
+  const std::string code_key_;  ///< all that decides the native code, beside the module
+  Ticker ticker_;
+};
+
+}  // namespace weir::engine

@@ -1,0 +1,85 @@
+// The clock of deadlines. One thread an engine; about once a millisecond it moves the engine's epoch, so that running guests
+// stop and look at their CPU time. It only polls: a late tick never ends a call early.
+//
+//   a call                                       the ticker
+//   in_flight.serial = odd                       every slot with an odd serial it has not seen: note the CPU clock of its thread
+//   parked? -> Wake()                            epoch + 1, ticks + 1
+//   ... guest runs; at a tick: CPU used >= budget? trap
+//   in_flight.serial = even                      nothing in flight for a while: parked = true; membarrier; look again; sleep
+//
+// Starting a call costs a few plain stores and one load: the membarrier makes the ticker pay for the ordering.
+#pragma once
+
+#include <pthread.h>
+#include <wasmtime.h>
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+namespace weir::engine {
+
+inline constexpr uint64_t kTickNs = 1'000'000;
+inline constexpr uint32_t kIdleTicksMax = 20;  ///< then it parks: waking it costs a call some microseconds
+
+/// CPU time of the calling thread. About 0.5 µs: a system call.
+uint64_t ThreadCpuNs();
+
+/// What one instance shows the ticker. Written by the thread that calls, except the sample.
+struct alignas(64) InFlight {
+  std::atomic<uint64_t> serial{0};         ///< odd while a call with a budget runs; another for every call
+  std::atomic<int32_t> clock{0};           ///< CPU clock id of the calling thread
+  std::atomic<uint64_t> sample_serial{0};  ///< the call that sample_ns is of
+  std::atomic<uint64_t> sample_ns{0};      ///< that thread's CPU time at the first tick of the call, so never before its start
+  InFlight* next = nullptr;                ///< under the ticker's mutex
+  InFlight* previous = nullptr;
+};
+
+class Ticker {
+ public:
+  /// `engine` outlives it. Starts nothing yet.
+  explicit Ticker(wasm_engine_t* engine);
+  ~Ticker();
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+
+  void Add(InFlight* slot);
+  void Remove(InFlight* slot);
+
+  /// The calling thread enters a guest with a budget.
+  void Begin(InFlight& slot) {
+    clockid_t clock;
+    pthread_getcpuclockid(pthread_self(), &clock);
+    slot.clock.store(clock, std::memory_order_release);
+    slot.serial.store(slot.serial.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order; Park's membarrier makes the CPU's
+    if (parked_.load(std::memory_order_relaxed)) [[unlikely]] Wake();
+  }
+  void End(InFlight& slot) {
+    slot.serial.store(slot.serial.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+  /// Counts up while a call is in flight.
+  uint64_t ticks() const { return ticks_.load(std::memory_order_relaxed); }
+  bool parked() const { return parked_.load(std::memory_order_relaxed); }
+
+ private:
+  static void* Main(void* self);
+  void Run();
+  /// Samples new calls. False: nothing is in flight and nothing was since the last scan.
+  bool Scan();
+  void Park();
+  void Wake();
+
+  wasm_engine_t* const engine_;
+  const bool membarrier_;  ///< the kernel offers it (seccomp may not); else a parked ticker looks by itself now and then
+  alignas(64) std::atomic<uint64_t> ticks_{0};
+  std::atomic<bool> parked_{true};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;  ///< the list, and the thread's start
+  InFlight* first_ = nullptr;
+  bool started_ = false;
+  uint64_t serials_ = 0;  ///< sum of the serials at the last scan
+  pthread_t thread_{};
+};
+
+}  // namespace weir::engine
