@@ -140,7 +140,7 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
     _exit(1);
   }
   NgxLog log;
-  NgxClock clock;
+  SystemClock clock;
   NoTimers timers;
   Services services;
   Host host{log,    clock, services.shared_data(), services.queues(), services.metrics(),
@@ -310,6 +310,13 @@ std::string Subject(const PluginSpec& spec) {
   return "weir: plugin \"" + spec.name + "\" (" + spec.path + "): ";
 }
 
+/// The plugin and its file once, whether or not the error names them already.
+std::string Describe(const PluginSpec& spec, const std::string& error) {
+  if (error.starts_with("plugin \"")) return "weir: " + error;
+  if (error.starts_with(spec.path)) return "weir: plugin \"" + spec.name + "\": " + error;
+  return Subject(spec) + error;
+}
+
 }  // namespace
 
 bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
@@ -350,7 +357,7 @@ bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
   const Progress progress = Watch(cf, child, out.get(), checks);
   if (!progress.good) {
     const PluginConf& plugin = *checks[progress.plugin].conf;
-    Complain(cf, Subject(plugin.spec) + progress.error, plugin.where);
+    Complain(cf, Describe(plugin.spec, progress.error), plugin.where);
     return false;
   }
   for (Check& check : checks) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <ctime>
 #include <iterator>
 
 #include "nginx/module.h"
@@ -19,12 +18,6 @@ constexpr ngx_uint_t kLevels[] = {NGX_LOG_DEBUG, NGX_LOG_DEBUG, NGX_LOG_INFO,
 constexpr size_t kPieceBytes = NGX_MAX_ERROR_STR - 640;
 
 ngx_log_t* CurrentLog() { return g_module.log != nullptr ? g_module.log : ngx_cycle->log; }
-
-uint64_t Now(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 
@@ -49,9 +42,6 @@ LogLevel NgxLog::level() const {
 
 LogScope::LogScope(const ngx_http_request_t* r) : before_(g_module.log) { g_module.log = r->connection->log; }
 LogScope::~LogScope() { g_module.log = before_; }
-
-uint64_t NgxClock::RealtimeNs() { return Now(CLOCK_REALTIME); }
-uint64_t NgxClock::MonotonicNs() { return Now(CLOCK_MONOTONIC); }
 
 NgxTimers::~NgxTimers() = default;
 

@@ -27,12 +27,6 @@ class LogScope {
   ngx_log_t* before_;
 };
 
-class NgxClock final : public Clock {
- public:
-  uint64_t RealtimeNs() override;
-  uint64_t MonotonicNs() override;
-};
-
 /// One timer of nginx for each plugin that asked. They do not keep an old worker alive after a reload.
 class NgxTimers final : public Timers {
  public:

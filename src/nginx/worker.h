@@ -30,7 +30,7 @@ class Worker {
   ngx_cycle_t* cycle_;
   MainConf& conf_;
   NgxLog log_;
-  NgxClock clock_;
+  SystemClock clock_;
   NgxTimers timers_;
   Services services_;
   Host host_;
