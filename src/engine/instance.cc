@@ -126,7 +126,7 @@ void InstanceImpl::Begin(uint32_t budget_ms) {
   began_ns_ = 0;
   seen_ticks_ = ticker_.ticks();
   wasmtime_context_set_epoch_deadline(context_, 1);
-  ticker_.Begin(in_flight_);
+  ticker_.Begin(in_flight_, budget_ms);
 }
 
 void InstanceImpl::End() {
