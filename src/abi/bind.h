@@ -84,7 +84,7 @@ struct Binding<Method, Extra> {
     return Concat(Out<Abi, T>::kParams...);
   }
   template <class... T>
-  static bool CheckOuts(std::tuple<T...>*, const GuestMemory& memory, const RawValue* next) {
+  static bool CheckOuts(std::tuple<T...>*, const GuestMemory& memory, [[maybe_unused]] const RawValue* next) {
     return (Out<Abi, T>::Check(memory, next) && ...);
   }
   static constexpr typename Returns::Values* kOuts = nullptr;

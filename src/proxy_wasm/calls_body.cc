@@ -1,0 +1,49 @@
+// Buffers.
+#include "proxy_wasm/context.h"
+#include "proxy_wasm/host_calls.h"
+
+namespace weir::proxy_wasm {
+namespace {
+constexpr std::string_view kNoBuffer = "that buffer is not there in this phase";
+constexpr std::string_view kUnknownBuffer = "no such buffer id";
+bool IsBody(BufferType buffer) { return uint32_t(buffer) < kDirections; }
+}  // namespace
+
+Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
+  if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
+  if (buffer == BufferType::kVmConfiguration) return std::string_view(core_.spec.vm_configuration);
+  if (buffer == BufferType::kPluginConfiguration) return std::string_view(core_.spec.configuration);
+  if (IsBody(buffer) && stream() != nullptr) {
+    if (auto body = stream()->body(Direction(buffer))) return *body;
+  }
+  return Refuse(Status::kNotFound, kNoBuffer);
+}
+
+Answer<std::string_view> HostCalls::GetBufferBytes(BufferType buffer, uint32_t start, uint32_t max_size) {
+  auto bytes = Buffer(buffer);
+  if (bytes.status != Status::kOk) return bytes;
+  if (uint64_t(start) + max_size > UINT32_MAX) return Refuse(Status::kBadArgument, "start + max_size overflows");
+  if (start >= bytes.value.size()) return std::string_view();
+  return bytes.value.substr(start, max_size);
+}
+
+Answer<std::tuple<uint32_t, uint32_t>> HostCalls::GetBufferStatus(BufferType buffer) {
+  auto bytes = Buffer(buffer);
+  if (bytes.status != Status::kOk) return bytes.status;
+  return std::tuple{uint32_t(bytes.value.size()), 0u};
+}
+
+Status HostCalls::SetBufferBytes(BufferType buffer, uint32_t start, uint32_t size, std::string_view value) {
+  if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
+  if (!IsBody(buffer)) return Refuse(Status::kBadArgument, "that buffer is read-only");
+  if (stream() == nullptr || !stream()->ReplaceBody(Direction(buffer), start, size, value))
+    return Refuse(Status::kNotFound, kNoBuffer);
+  return Status::kOk;
+}
+
+// 0.1.0: of the VM in on_vm_start, else of the plugin.
+Answer<std::string_view> HostCalls::GetConfiguration() {
+  return std::string_view(in_vm_start_ ? core_.spec.vm_configuration : core_.spec.configuration);
+}
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,156 @@
+// HTTP fields. Reads outside the phase: get_value NOT_FOUND, pairs empty; writes: BAD_ARGUMENT.
+#include <vector>
+
+#include "proxy_wasm/context.h"
+#include "proxy_wasm/host_calls.h"
+
+namespace weir::proxy_wasm {
+namespace {
+constexpr std::string_view kEmptyMap("\0\0\0\0", 4);
+constexpr size_t kValuesMax = 8;  // read without a second walk
+constexpr std::string_view kNoMap = "that map does not exist in this phase";
+constexpr std::string_view kUnknownMap = "no such map id";
+}  // namespace
+
+HttpStream* HostCalls::stream() { return effective_ == nullptr ? nullptr : effective_->stream(); }
+
+HeaderMap* HostCalls::Map(MapType map, bool* known) {
+  *known = uint32_t(map) < kMapTypes;
+  HttpStream* s = stream();
+  if (s == nullptr || uint32_t(map) >= kHeaderMapKinds) return nullptr;  // the rest are answers to calls
+  return s->headers(HeaderMapKind(map));
+}
+
+Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
+  bool known;
+  HeaderMap* map = Map(type, &known);
+  if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
+  if (map == nullptr) return Refuse(Status::kBadArgument, kNoMap);
+  if (!stream()->headers_writable(HeaderMapKind(type))) return Refuse(Status::kBadArgument, "those headers were sent already");
+  return map;
+}
+
+std::string_view HostCalls::Lower(std::string_view key) {
+  for (size_t i = 0; i < key.size(); ++i) {
+    if (key[i] < 'A' || key[i] > 'Z') continue;
+    key_.assign(key);
+    for (; i < key_.size(); ++i)
+      if (key_[i] >= 'A' && key_[i] <= 'Z') key_[i] = char(key_[i] + ('a' - 'A'));
+    return key_;
+  }
+  return key;
+}
+
+Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
+  std::string_view values[kValuesMax];
+  const size_t found = map.Find(key, values, kValuesMax);
+  if (found == 0) return Refuse(Status::kNotFound, "no header of that name");
+  if (found == 1 || key == "set-cookie") [[likely]] return values[0];
+  std::vector<std::string_view> more;
+  std::span<std::string_view> all(values, std::min(found, kValuesMax));
+  if (found > kValuesMax) {
+    more.resize(found);
+    all = std::span(more).first(std::min(found, map.Find(key, more.data(), found)));
+  }
+  const std::string_view separator = key == "cookie" ? "; " : ",";
+  scratch_.clear();
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) scratch_ += separator;
+    scratch_ += all[i];
+  }
+  return std::string_view(scratch_);
+}
+
+Answer<uint32_t> HostCalls::GetHeaderMapSize(MapType type) {
+  bool known;
+  const HeaderMap* map = Map(type, &known);
+  if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
+  return uint32_t(map == nullptr ? kEmptyMap.size() : SerializedSize(*map));
+}
+
+Answer<std::string_view> HostCalls::GetHeaderMapPairs(MapType type) {
+  bool known;
+  const HeaderMap* map = Map(type, &known);
+  if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
+  if (map == nullptr) return kEmptyMap;
+  SerializePairs(*map, &scratch_);
+  return std::string_view(scratch_);
+}
+
+Answer<std::string_view> HostCalls::GetHeaderMapValue(MapType type, std::string_view key) {
+  bool known;
+  const HeaderMap* map = Map(type, &known);
+  if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
+  Answer<std::string_view> value = map == nullptr ? Refuse(Status::kNotFound, kNoMap) : Header(*map, Lower(key));
+  if (value.status == Status::kNotFound && core_.version == Version::k0_1_0) return std::string_view();
+  return value;
+}
+
+// All or nothing: the pairs are judged before the map is touched. Framing headers stay as the host has them.
+Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
+  auto map = WritableMap(type);
+  if (map.status != Status::kOk) return map.status;
+  auto pairs = ParsePairs(bytes, pair_limits());
+  if (!pairs) return Refuse(Status::kBadArgument, "malformed or too long pairs");
+  const HeaderMapKind kind = HeaderMapKind(type);
+  HeaderList list;
+  for (const auto& [key, value] : *pairs) {
+    const std::string_view name = Lower(key);
+    const HeaderVerdict verdict = JudgeWrite(kind, name, value);
+    if (verdict == HeaderVerdict::kIgnore) continue;
+    if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+    list.emplace_back(name, value);
+  }
+  struct Names final : HeaderMap::Visitor {
+    bool OnHeader(std::string_view name, std::string_view) override {
+      if (!name.starts_with(':') && !IsFraming(name)) names.emplace_back(name);
+      return true;
+    }
+    std::vector<std::string> names;
+  } old;
+  map.value->ForEach(old);
+  for (const std::string& name : old.names) map.value->Remove(name);
+  for (const auto& [name, value] : list) {
+    if (name.starts_with(':')) {
+      map.value->Replace(name, value);  // a pseudo header that the plugin left out stays
+    } else if (!map.value->Add(name, value)) {
+      return Refuse(Status::kInternalFailure, "the host has no room for the headers");
+    }
+  }
+  return Status::kOk;
+}
+
+Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::string_view value) {
+  auto map = WritableMap(type);
+  if (map.status != Status::kOk) return map.status;
+  const std::string_view name = Lower(key);
+  const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
+  if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+  if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  return Status::kOk;
+}
+
+Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std::string_view value) {
+  auto map = WritableMap(type);
+  if (map.status != Status::kOk) return map.status;
+  const std::string_view name = Lower(key);
+  const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
+  if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+  if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  return Status::kOk;
+}
+
+Status HostCalls::RemoveHeaderMapValue(MapType type, std::string_view key) {
+  auto map = WritableMap(type);
+  if (map.status != Status::kOk) return map.status;
+  const std::string_view name = Lower(key);
+  const HeaderVerdict verdict = JudgeRemove(name);
+  if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+  if (!map.value->Remove(name)) return Refuse(Status::kBadArgument, "the host cannot remove that header");
+  return Status::kOk;
+}
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,61 @@
+// Logging, clock, timer; and what every call shares: allocation, and the settling of a status.
+#include "proxy_wasm/host_calls.h"
+#include "proxy_wasm/host_functions.h"
+
+namespace weir::proxy_wasm {
+
+uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
+  if (!allocator_) return 0;
+  engine::RawValue slots[1];
+  slots[0].i32 = size;
+  in_allocator_ = true;
+  trapped_ = !frame.instance.CallNested(allocator_, slots, 1);
+  in_allocator_ = false;
+  if (trapped_) return 0;
+  frame.memory = frame.instance.memory();
+  return slots[0].i32;
+}
+
+Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept {
+  Core& core = static_cast<HostCalls*>(this)->core();
+  const std::string_view reason = std::exchange(reason_, {});
+  const bool lenient = core.spec.statuses == Statuses::kLenient;
+  const bool swallowed = lenient && !Tolerated(extra, status);
+  if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
+  std::string_view call = "?";
+  for (const abi::HostFunction& row : HostFunctions()) {
+    if (row.thunk != thunk) continue;
+    call = row.name;
+    break;
+  }
+  std::string line = std::string(call) + " answers " + std::string(Name(status)) + ": " + std::string(reason);
+  if (!swallowed) {
+    core.Log(LogLevel::kTrace, line);
+    return status;
+  }
+  core.LogOnce(LogLevel::kWarn, line + " (swallowed, without effect: statuses lenient; said once)");
+  if (auto id = core.host.metrics.Define(MetricType::kCounter, "weir_hostcall_rejected_total{plugin=" + core.spec.name + ",call=" +
+                                                                   std::string(call) + ",reason=" + std::string(Name(status)) + "}"))
+    core.host.metrics.Increment(*id, 1);
+  return Status::kOk;
+}
+
+Status HostCalls::Log(uint32_t level, std::string_view message) {
+  if (level >= kLogLevels) return Refuse(Status::kBadArgument, "no such log level");
+  core_.Log(LogLevel(level), message);
+  return Status::kOk;
+}
+
+Answer<uint32_t> HostCalls::GetLogLevel() { return uint32_t(core_.host.log.level()); }
+
+Answer<uint64_t> HostCalls::GetCurrentTime() { return core_.host.clock.RealtimeNs(); }
+
+Status HostCalls::SetTickPeriod(uint32_t period_ms) {
+  core_.tick_ms = period_ms;
+  core_.host.timers.SetTick(core_.plugin, period_ms);
+  return Status::kOk;
+}
+
+HostCalls::Nothing HostCalls::NotifyMemoryGrowth(uint32_t) { return Nothing::kReturn; }
+
+}  // namespace weir::proxy_wasm

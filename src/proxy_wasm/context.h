@@ -1,0 +1,115 @@
+// A stream context: one HTTP request with its response, as the guest knows it by id.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "proxy_wasm/callbacks.h"
+#include "proxy_wasm/snapshot.h"
+#include "weir/http.h"
+
+namespace weir::proxy_wasm {
+
+class Vm;
+class ProxyWasmPlugin;
+
+/// Memory of contexts that are gone, for the next ones. Outlives them.
+class ContextPool {
+ public:
+  ContextPool() = default;
+  ~ContextPool();
+  ContextPool(const ContextPool&) = delete;
+  ContextPool& operator=(const ContextPool&) = delete;
+  void* Take(size_t bytes);
+  void Give(void* memory);
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  Free* free_ = nullptr;
+};
+
+/// Lives as HttpFilter until its owner deletes it; then, while the guest has answered false to on_done, as a context that
+/// waits for proxy_done on a snapshot of its stream.
+class Context final : public HttpFilter {
+ public:
+  Context(ProxyWasmPlugin& plugin, Vm& vm, HttpStream& stream, uint32_t id);
+  ~Context() override;
+  static void* operator new(size_t bytes, ContextPool& pool) { return pool.Take(bytes); }
+  static void operator delete(void* memory, ContextPool& pool) { pool.Give(memory); }
+  /// Gives the memory back to the pool, or lets the context wait for proxy_done.
+  static void operator delete(Context* self, std::destroying_delete_t);
+
+  /// proxy_on_context_create. False: the instance died.
+  bool Create();
+  FilterStatus OnRequestHeaders(size_t count, EndOfStream end) override;
+  FilterStatus OnRequestBody(size_t bytes, EndOfStream end) override;
+  FilterStatus OnRequestTrailers(size_t count) override;
+  FilterStatus OnResponseHeaders(size_t count, EndOfStream end) override;
+  FilterStatus OnResponseBody(size_t bytes, EndOfStream end) override;
+  FilterStatus OnResponseTrailers(size_t count) override;
+  bool ignores_body(Direction direction) const override;
+  void OnFinish() override;
+
+  uint32_t id() const { return id_; }
+  /// Null when the stream is gone without a snapshot.
+  HttpStream* stream() const { return stream_; }
+  /// proxy_done. False: not pending.
+  bool Done();
+  /// Pending, and proxy_done was called or `now_ns` is past the limit.
+  bool ready(uint64_t now_ns) const { return pending_ && (done_ || now_ns >= deadline_ns_); }
+  /// on_log, on_delete. False: the instance died.
+  bool Finalize();
+  /// The instance died: no guest is entered for this context again.
+  void Detach() { vm_ = nullptr; }
+  /// Its owner has deleted it: whoever detaches or finalizes it then frees it.
+  bool orphan() const { return orphan_; }
+  void Free();
+
+ private:
+  friend class ContextTable;
+  FilterStatus Event(Callback callback, uint64_t a, uint64_t b);
+
+  ProxyWasmPlugin& plugin_;
+  Vm* vm_;
+  HttpStream* stream_;
+  Context* next_ = nullptr;  ///< in its bucket of ContextTable
+  uint32_t id_;
+  bool finished_ = false;  ///< OnFinish was called
+  bool asking_done_ = false;  ///< inside proxy_on_done
+  bool done_ = false;      ///< proxy_done was called
+  bool pending_ = false;   ///< on_done answered false
+  bool orphan_ = false;    ///< pending, and its owner deleted it
+  uint64_t deadline_ns_ = 0;
+  std::unique_ptr<SnapshotStream> snapshot_;
+};
+
+/// Contexts of one instance by id, without allocation for each.
+class ContextTable {
+ public:
+  ContextTable() : buckets_(64) {}
+  void Insert(Context& context);
+  void Remove(Context& context);
+  Context* Find(uint32_t id) const;
+  size_t size() const { return size_; }
+  /// Any one; null when empty.
+  Context* Any() const;
+  /// One that satisfies `predicate`; null: none.
+  template <class Predicate>
+  Context* FindIf(Predicate predicate) const {
+    for (Context* c : buckets_)
+      for (; c != nullptr; c = c->next_)
+        if (predicate(*c)) return c;
+    return nullptr;
+  }
+
+ private:
+  void Grow();
+  std::vector<Context*> buckets_;  ///< a power of two; ids are consecutive, so id mod size spreads them
+  size_t size_ = 0;
+};
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,37 @@
+// What outlives an instance: the plugin's specification, its world, its limits, and what was logged already.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "engine/instance.h"
+#include "proxy_wasm/types.h"
+#include "weir/plugin.h"
+
+namespace weir::proxy_wasm {
+
+struct Core {
+  Plugin& plugin;
+  PluginSpec spec;
+  Host& host;
+  Version version;
+  std::unique_ptr<engine::Linked> linked;
+  PluginStats stats;
+  uint32_t tick_ms = 0;                                ///< asked for by the instance
+  std::set<std::string, std::less<>> said;  ///< reasons that are logged once; bounded by kSaidMax
+
+  /// The name space of shared data and queues.
+  std::string_view space() const { return spec.vm_id.empty() ? spec.name : spec.vm_id; }
+  /// `plugin "auth" (auth.wasm): `
+  std::string prefix() const;
+  /// Lines of `text`, control characters escaped, cut to Limits::log_line_bytes.
+  void Log(LogLevel level, std::string_view text);
+  /// The same, once for each `text`. True: it was the first time.
+  bool LogOnce(LogLevel level, std::string_view text);
+};
+
+inline constexpr size_t kSaidMax = 1000;
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,170 @@
+#include "proxy_wasm/plugin.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy_wasm/link.h"
+
+namespace weir::proxy_wasm {
+
+uint64_t RestartBudget::Refilled(uint64_t now_ns) const {
+  if (interval_ns_ == 0) return burst_;
+  return std::min(burst_, left_ + (now_ns - since_ns_) / interval_ns_);
+}
+
+bool RestartBudget::available(uint64_t now_ns) const { return interval_ns_ == 0 || Refilled(now_ns) > 0; }
+
+void RestartBudget::Take(uint64_t now_ns) {
+  const uint64_t refilled = Refilled(now_ns);
+  // A full bucket starts its clock with this taking; otherwise the part of an interval that has passed is kept.
+  since_ns_ = refilled >= burst_ || interval_ns_ == 0 ? now_ns : since_ns_ + (refilled - left_) * interval_ns_;
+  left_ = refilled > 0 ? refilled - 1 : 0;
+}
+
+ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
+    : core_{*this, std::move(spec), host, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
+
+Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
+                                                      PluginSpec spec, Host& host) {
+  std::unique_ptr<ProxyWasmPlugin> plugin(new ProxyWasmPlugin(std::move(spec), host, version));
+  const std::vector<engine::HostImport> imports = ImportsFor(*module, version);
+  auto linked = engine::Linked::Create(engine, std::move(module), imports);
+  if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
+  plugin->core_.linked = std::move(*linked);
+  WEIR_TRY_VOID(plugin->Spawn());
+  return std::unique_ptr<Plugin>(std::move(plugin));
+}
+
+ProxyWasmPlugin::~ProxyWasmPlugin() {
+  core_.host.timers.SetTick(*this, 0);
+  core_.host.queues.Forget(*this);
+  while (vm_ && vm_->pending() != 0) {  // nobody waits any longer
+    Context* context = vm_->contexts().FindIf([](const Context& c) { return c.orphan(); });
+    if (context == nullptr || !context->Finalize()) break;
+    context->Free();
+  }
+  if (vm_) vm_->Shutdown();
+}
+
+Result<void> ProxyWasmPlugin::Spawn() {
+  const uint32_t tick_ms = std::exchange(core_.tick_ms, 0);
+  auto vm = std::make_unique<Vm>(core_);
+  ++core_.stats.instances;
+  auto started = vm->Start();
+  if (!started) {
+    core_.host.timers.SetTick(*this, 0);
+    core_.tick_ms = tick_ms;
+    return started;
+  }
+  vm_ = std::move(vm);
+  core_.stats.up = true;
+  return started;
+}
+
+bool ProxyWasmPlugin::EnsureUp() {
+  if (vm_) [[likely]] return true;
+  const uint64_t now_ns = core_.host.clock.MonotonicNs();
+  if (!restarts_.available(now_ns)) {
+    core_.stats.up = false;
+    if (!down_said_) {
+      core_.Log(LogLevel::kCritical,
+                core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
+                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried, its streams get on_error=" +
+                    (core_.spec.on_error == OnError::kClosed ? "closed" : "open"));
+    }
+    down_said_ = true;
+    return false;
+  }
+  restarts_.Take(now_ns);
+  if (auto started = Spawn(); !started) {
+    Failed("restart", started.error().message);
+    return false;
+  }
+  if (down_said_) core_.Log(LogLevel::kWarn, core_.prefix() + "up again");
+  down_said_ = false;
+  return true;
+}
+
+void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) {
+  ++core_.stats.failures;
+  core_.stats.last_error = message;
+  core_.stats.up = restarts_.available(core_.host.clock.MonotonicNs());
+  core_.Log(LogLevel::kError, std::string(what) + " failed: " + message);
+  // A plugin that lives by its ticks is restarted by the next one.
+  if (core_.tick_ms != 0) core_.host.timers.SetTick(*this, std::max(core_.tick_ms, core_.spec.limits.restart_interval_ms));
+}
+
+void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
+  const std::unique_ptr<Vm> dead = std::move(vm_);  // nothing of it is entered again
+  const engine::Trap& trap = dead->trap();
+  std::string message = core_.prefix() + std::string(where);
+  if (trigger != nullptr) message += " (context " + std::to_string(trigger->id()) + ")";
+  message += ": " + trap.message;
+  if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
+  Failed("callback", message);
+  while (Context* context = dead->contexts().Any()) {
+    dead->contexts().Remove(*context);
+    context->Detach();
+    if (context->orphan()) {
+      context->Free();
+    } else if (context != trigger && context->stream() != nullptr) {
+      context->stream()->Fail();
+    }
+  }
+}
+
+std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
+  if (!EnsureUp()) return nullptr;
+  if (vm_->pending() != 0) [[unlikely]] {
+    FinalizeReady();
+    if (!EnsureUp()) return nullptr;
+  }
+  if (vm_->contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
+    core_.LogOnce(LogLevel::kError, core_.prefix() + "the limit of contexts is reached: " + std::to_string(core_.spec.limits.contexts));
+    return nullptr;
+  }
+  const uint32_t id = vm_->TakeContextId();
+  if (id == 0) [[unlikely]] {
+    core_.LogOnce(LogLevel::kError, core_.prefix() + "this instance has used all context ids");
+    return nullptr;
+  }
+  std::unique_ptr<Context> context(new (pool_) Context(*this, *vm_, stream, id));
+  if (!context->Create()) {
+    OnDeath(context.get(), Name(Callback::kOnContextCreate));
+    return nullptr;
+  }
+  ++core_.stats.streams;
+  return context;
+}
+
+void ProxyWasmPlugin::OnTick() {
+  if (!vm_ && EnsureUp() && core_.tick_ms == 0) core_.host.timers.SetTick(*this, 0);
+  if (!vm_) return;
+  if (!vm_->Call(Callback::kOnTick, nullptr, nullptr, kRootContextId)) return OnDeath(nullptr, Name(Callback::kOnTick));
+  FinalizeReady();
+}
+
+void ProxyWasmPlugin::OnQueueReady(uint32_t queue_id) {
+  if (!EnsureUp()) return;
+  if (!vm_->Call(Callback::kOnQueueReady, nullptr, nullptr, kRootContextId, queue_id))
+    return OnDeath(nullptr, Name(Callback::kOnQueueReady));
+  FinalizeReady();
+}
+
+void ProxyWasmPlugin::FinalizeReady() {
+  if (vm_->pending() == 0) return;
+  const uint64_t now_ns = core_.host.clock.MonotonicNs();
+  while (vm_ && vm_->pending() != 0) {
+    Context* context = vm_->contexts().FindIf([&](const Context& c) { return c.ready(now_ns); });
+    if (context == nullptr) return;
+    const bool orphan = context->orphan();
+    if (!context->Finalize()) return;
+    if (orphan) context->Free();
+  }
+}
+
+uint64_t ProxyWasmPlugin::done_deadline_ns() {
+  return core_.host.clock.MonotonicNs() + uint64_t(core_.spec.limits.done_ms) * 1'000'000;
+}
+
+}  // namespace weir::proxy_wasm

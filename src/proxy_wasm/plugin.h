@@ -1,0 +1,64 @@
+// A Proxy-Wasm plugin of one worker: the instance that serves it, and what follows when that dies.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "proxy_wasm/context.h"
+#include "proxy_wasm/core.h"
+#include "proxy_wasm/vm.h"
+#include "weir/plugin.h"
+
+namespace weir::proxy_wasm {
+
+/// Lets through a burst of restarts, then one an interval.
+class RestartBudget {
+ public:
+  explicit RestartBudget(const Limits& limits)
+      : burst_(limits.restarts_burst), interval_ns_(uint64_t(limits.restart_interval_ms) * 1'000'000), left_(burst_) {}
+  bool available(uint64_t now_ns) const;
+  /// Takes one. Precondition: available(now_ns).
+  void Take(uint64_t now_ns);
+
+ private:
+  uint64_t Refilled(uint64_t now_ns) const;
+  uint64_t burst_, interval_ns_, left_, since_ns_ = 0;
+};
+
+class ProxyWasmPlugin final : public Plugin {
+ public:
+  /// The module's markers and imports are checked already. The error names the plugin.
+  static Result<std::unique_ptr<Plugin>> Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
+                                              PluginSpec spec, Host& host);
+  ~ProxyWasmPlugin() override;
+
+  const PluginSpec& spec() const override { return core_.spec; }
+  const PluginStats& stats() const override { return core_.stats; }
+  std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
+  void OnTick() override;
+  void OnQueueReady(uint32_t queue_id) override;
+
+  // For Context:
+  /// The instance trapped in `where`. Every other stream that it served is told to apply its policy; `trigger` (may be null)
+  /// tells its own. An orphaned trigger is freed.
+  void OnDeath(Context* trigger, std::string_view where);
+  /// Ends the contexts whose proxy_done came, or whose time is over.
+  void FinalizeReady();
+  uint64_t done_deadline_ns();
+  ContextPool& pool() { return pool_; }
+
+ private:
+  ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
+  /// An instance, now or made now. False: down.
+  bool EnsureUp();
+  Result<void> Spawn();
+  void Failed(std::string_view what, const std::string& message);
+
+  Core core_;
+  ContextPool pool_;
+  RestartBudget restarts_;
+  std::unique_ptr<Vm> vm_;
+  bool down_said_ = false;  ///< the log knows that the plugin is down
+};
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,47 @@
+// A stream that is gone, as a context that waits for proxy_done may still read it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "weir/http.h"
+
+namespace weir::proxy_wasm {
+
+class SnapshotMap final : public HeaderMap {
+ public:
+  explicit SnapshotMap(const HeaderMap& map);
+  size_t Find(std::string_view name, std::string_view* out, size_t max) const override;
+  void ForEach(Visitor& visitor) const override;
+  size_t size() const override { return list_.size(); }
+  bool Add(std::string_view, std::string_view) override { return false; }
+  bool Replace(std::string_view, std::string_view) override { return false; }
+  bool Remove(std::string_view) override { return false; }
+
+ private:
+  HeaderList list_;
+};
+
+class SnapshotStream final : public HttpStream {
+ public:
+  explicit SnapshotStream(HttpStream& stream);
+  HeaderMap* headers(HeaderMapKind kind) override;
+  bool headers_writable(HeaderMapKind) override { return false; }
+  std::optional<std::string_view> body(Direction) override { return std::nullopt; }
+  bool ReplaceBody(Direction, size_t, size_t, std::string_view) override { return false; }
+  void Resume(Direction) override {}
+  bool SendLocalResponse(LocalResponse) override { return false; }
+  void Reset(Direction) override {}
+  std::optional<PropertyValue> property(Property property) override;
+  std::optional<std::string> custom_property(std::string_view) override { return std::nullopt; }
+  bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
+  void ClearRouteCache() override {}
+  void Fail() override {}
+
+ private:
+  std::optional<SnapshotMap> maps_[kHeaderMapKinds];
+  std::map<Property, PropertyValue> properties_;
+};
+
+}  // namespace weir::proxy_wasm

@@ -1,0 +1,70 @@
+// One instance of a plugin's module with the contexts that it knows. After a trap it is thrown away whole.
+#pragma once
+
+#include <memory>
+
+#include "abi/host_function.h"
+#include "proxy_wasm/callbacks.h"
+#include "proxy_wasm/context.h"
+#include "proxy_wasm/core.h"
+#include "proxy_wasm/host_calls.h"
+
+namespace weir::proxy_wasm {
+
+inline constexpr uint32_t kRootContextId = 1;
+
+class Vm {
+ public:
+  explicit Vm(Core& core);
+  /// Instance, start functions, root context, on_vm_start, on_configure. The error says which of them failed and how.
+  Result<void> Start();
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  /// Calls `callback` with `context` effective (null: the plugin context). An absent one: true, `*result` as it was.
+  /// False: the instance is dead.
+  template <class... A>
+  bool Call(Callback callback, Context* context, uint32_t* result, A... args) {
+    const engine::Function& function = callbacks_[callback];
+    if (!function) return true;
+    engine::RawValue slots[sizeof...(A)];
+    size_t i = 0;
+    ((slots[i++].i32 = uint32_t(args)), ...);
+    calls_.Enter(context);
+    const bool alive = instance_->Call(function, slots, callbacks_.params(callback), budget_ms_);
+    calls_.Leave();
+    if (result != nullptr) *result = slots[0].i32;
+    return alive;
+  }
+  bool has(Callback callback) const { return bool(callbacks_[callback]); }
+  bool alive() const { return instance_ && instance_->alive(); }
+  const engine::Trap& trap() const { return instance_->trap(); }
+
+  /// Never reused within an instance; 0: all are used up.
+  uint32_t TakeContextId() { return next_id_ == UINT32_MAX ? 0 : next_id_++; }
+  ContextTable& contexts() { return contexts_; }
+  uint32_t pending() const { return pending_; }
+  void AddPending(int by) { pending_ += uint32_t(by); }
+  /// on_done, on_log, on_delete of the plugin context.
+  void Shutdown();
+  Core& core() { return core_; }
+
+ private:
+  Result<void> RunStartFunctions();
+  Result<void> FindAllocator();
+  Result<void> Configure();
+  /// `error` with the trap that ended the instance.
+  Error Trapped(std::string_view where) const;
+
+  Core& core_;
+  HostCalls calls_;
+  abi::Selves selves_;
+  Callbacks callbacks_;
+  std::unique_ptr<engine::Instance> instance_;
+  ContextTable contexts_;
+  uint32_t next_id_ = kRootContextId + 1;
+  uint32_t budget_ms_;
+  uint32_t pending_ = 0;  ///< contexts that wait for proxy_done
+};
+
+}  // namespace weir::proxy_wasm
