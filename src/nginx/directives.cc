@@ -1,0 +1,287 @@
+// The directives, as tables: each argument of weir_plugin is a row with the function that takes its value.
+#include <algorithm>
+#include <charconv>
+
+#include "base/nearest_name.h"
+#include "nginx/config.h"
+
+namespace weir::nginx {
+namespace {
+
+/// Empty: taken. Otherwise what is wrong with the value and what to write instead.
+using TakeValue = std::string (*)(ngx_conf_t* cf, PluginConf& plugin, std::string_view value);
+
+struct Argument {
+  std::string_view name;
+  bool repeatable;
+  TakeValue take;
+};
+
+std::string BadSize(std::string_view value) {
+  return "\"" + std::string(value) + "\" is not a size; write bytes, or a number with k, m or g: 256m";
+}
+std::string BadTime(std::string_view value) {
+  return "\"" + std::string(value) + "\" is not a time; write a number with ms, s or m: 50ms";
+}
+
+constexpr uint64_t kMemoryMin = 64ull << 10, kMemoryMax = 4ull << 30;  // a page; all that 32 bits address
+constexpr int64_t kTimeMaxMs = 24ll * 3600 * 1000;
+
+bool ParseSize(std::string_view value, uint64_t* bytes) {
+  ngx_str_t text = Borrow(value);
+  const off_t size = value.empty() ? NGX_ERROR : ngx_parse_offset(&text);
+  if (size < 0) return false;
+  *bytes = static_cast<uint64_t>(size);
+  return true;
+}
+
+std::string TakeTime(std::string_view value, uint32_t* ms) {
+  ngx_str_t text = Borrow(value);
+  const ngx_int_t time = value.empty() ? NGX_ERROR : ngx_parse_time(&text, 0);
+  if (time < 0) return BadTime(value);
+  if (time < 1 || time > kTimeMaxMs) return "must be between 1ms and 24h, not " + std::string(value);
+  *ms = static_cast<uint32_t>(time);
+  return {};
+}
+
+/// Relative to the directory of nginx.conf, as with ssl_certificate.
+std::string FullPath(ngx_conf_t* cf, std::string_view value) {
+  ngx_str_t path = Copy(cf->pool, value);
+  if (path.data == nullptr || ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) return std::string(value);
+  return std::string(View(path));
+}
+
+constexpr Argument kArguments[] = {
+    {"config", false,
+     [](ngx_conf_t* cf, PluginConf& plugin, std::string_view value) -> std::string {
+       Result<std::string> bytes = ReadFile(FullPath(cf, value));
+       if (!bytes) return "cannot be read: " + bytes.error().message;
+       plugin.spec.configuration = *std::move(bytes);
+       return {};
+     }},
+    {"config_inline", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       plugin.spec.configuration = value;
+       return {};
+     }},
+    {"root_id", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       plugin.spec.root_id = value;
+       return {};
+     }},
+    {"vm_id", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       plugin.spec.vm_id = value;
+       return {};
+     }},
+    {"vm_config", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       plugin.spec.vm_configuration = value;
+       return {};
+     }},
+    {"env", true,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       const size_t equals = value.find('=');
+       if (equals == 0 || equals == value.npos) return "wants NAME=VALUE: env=REGION=eu";
+       plugin.spec.environment.emplace_back(value.substr(0, equals), value.substr(equals + 1));
+       return {};
+     }},
+    {"memory", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       uint64_t bytes = 0;
+       if (!ParseSize(value, &bytes)) return BadSize(value);
+       if (bytes < kMemoryMin || bytes > kMemoryMax) {
+         return "must be between 64k and 4g, not " + std::string(value);
+       }
+       plugin.spec.limits.memory_bytes = bytes;
+       return {};
+     }},
+    {"timeout", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) {
+       return TakeTime(value, &plugin.spec.limits.callback_ms);
+     }},
+    {"start_timeout", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) {
+       return TakeTime(value, &plugin.spec.limits.start_ms);
+     }},
+    {"on_error", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       if (value != "closed" && value != "open") {
+         return "must be closed (the request gets 503) or open (it goes on without the plugin), not \"" +
+                std::string(value) + "\"";
+       }
+       plugin.spec.on_error = value == "open" ? OnError::kOpen : OnError::kClosed;
+       return {};
+     }},
+    {"statuses", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       if (value != "lenient" && value != "strict") {
+         return "must be lenient or strict, not \"" + std::string(value) + "\"";
+       }
+       plugin.spec.statuses = value == "strict" ? Statuses::kStrict : Statuses::kLenient;
+       return {};
+     }},
+    {"header_pause", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       if (value != "stream" && value != "headers_only") {
+         return "must be stream or headers_only, not \"" + std::string(value) + "\"";
+       }
+       plugin.spec.header_pause = value == "stream" ? HeaderPause::kStream : HeaderPause::kHeadersOnly;
+       return {};
+     }},
+    {"on_buffer_full", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       if (value != "reject" && value != "release") {
+         return "must be reject or release, not \"" + std::string(value) + "\"";
+       }
+       plugin.spec.on_buffer_full = value == "reject" ? OnBufferFull::kReject : OnBufferFull::kRelease;
+       return {};
+     }},
+};
+
+std::string UnknownArgument(std::string_view name) {
+  std::string message = "has no argument \"" + std::string(name) + "\"";
+  std::vector<std::string_view> known;
+  for (const Argument& row : kArguments) known.push_back(row.name);
+  if (const std::string_view near = NearestName(name, known); !near.empty()) {
+    return message + "; did you mean \"" + std::string(near) + "\"?";
+  }
+  message += "; it knows";
+  for (const std::string_view name : known) message.append(" ").append(name).append("=");
+  return message;
+}
+
+char* Fail(ngx_conf_t* cf, const std::string& message) {
+  const ngx_str_t text = Borrow(message);
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V", &text);
+  return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+bool IsPluginName(std::string_view name) {
+  return !name.empty() && name.size() <= 64 &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+         });
+}
+
+std::vector<std::string_view> ArgumentsOf(ngx_conf_t* cf) {
+  auto* words = static_cast<ngx_str_t*>(cf->args->elts);
+  std::vector<std::string_view> result;
+  for (ngx_uint_t i = 1; i < cf->args->nelts; i++) result.push_back(View(words[i]));
+  return result;
+}
+
+/// weir_plugin NAME FILE [name=value]…;
+char* TakePlugin(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  const std::vector<std::string_view> words = ArgumentsOf(cf);
+  const std::string name(words[0]);
+  const std::string subject = "weir: plugin \"" + name + "\": ";
+  if (!IsPluginName(name) || name == "off") {
+    return Fail(cf, "weir: \"" + name + "\" cannot name a plugin; use letters, digits, '_', '-' and '.' "
+                    "(up to 64), and not \"off\"");
+  }
+  for (const auto& other : main.plugins) {
+    if (other->spec.name == name) {
+      return Fail(cf, "weir: plugin \"" + name + "\" is declared twice, first in " + other->where +
+                      "; give one of them another name");
+    }
+  }
+  auto plugin = std::make_unique<PluginConf>();
+  plugin->spec.name = name;
+  plugin->spec.path = FullPath(cf, words[1]);
+  plugin->where = Where(cf);
+  std::vector<std::string_view> seen;
+  for (size_t i = 2; i < words.size(); i++) {
+    const size_t equals = words[i].find('=');
+    const std::string_view key = words[i].substr(0, equals);
+    const Argument* row = std::find_if(std::begin(kArguments), std::end(kArguments),
+                                       [&](const Argument& row) { return row.name == key; });
+    if (row == std::end(kArguments)) return Fail(cf, subject + "weir_plugin " + UnknownArgument(key));
+    if (equals == words[i].npos) {
+      return Fail(cf, subject + std::string(key) + " wants a value: " + std::string(key) + "=…");
+    }
+    if (!row->repeatable && std::find(seen.begin(), seen.end(), key) != seen.end()) {
+      return Fail(cf, subject + std::string(key) + " is given twice");
+    }
+    seen.push_back(key);
+    const std::string wrong = row->take(cf, *plugin, words[i].substr(equals + 1));
+    if (!wrong.empty()) return Fail(cf, subject + std::string(words[i]) + ": " + wrong);
+  }
+  const auto given = [&](std::string_view key) {
+    return std::find(seen.begin(), seen.end(), key) != seen.end();
+  };
+  if (given("config") && given("config_inline")) {
+    return Fail(cf, subject + "both config= and config_inline= are given; keep one");
+  }
+  main.plugins.push_back(std::move(plugin));
+  return NGX_CONF_OK;
+}
+
+/// weir NAME…;   weir off;
+char* TakeUse(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& location = *static_cast<LocationConf*>(raw);
+  const std::vector<std::string_view> names = ArgumentsOf(cf);
+  if (location.given) return Fail(cf, "weir: a second \"weir\" in one block; name all plugins in one line, in order");
+  location.given = true;
+  for (size_t i = 0; i < names.size(); i++) {
+    if (names[i] == "off" && names.size() > 1) {
+      return Fail(cf, "weir: \"off\" stands alone; write either \"weir off;\" or the plugins' names");
+    }
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Fail(cf, "weir: plugin \"" + std::string(names[i]) + "\" stands twice in one chain");
+    }
+  }
+  if (names.size() > kChainPluginsMax) {
+    return Fail(cf, "weir: a chain holds at most " + std::to_string(kChainPluginsMax) + " plugins");
+  }
+  if (names[0] == "off") {
+    location.plugins = nullptr;
+    location.count = 0;
+    return NGX_CONF_OK;
+  }
+  Use use{&location, {}, Where(cf)};
+  use.names.assign(names.begin(), names.end());
+  MainOf(cf)->uses.push_back(std::move(use));
+  return NGX_CONF_OK;
+}
+
+/// weir_cache DIR;   weir_cache off;
+char* TakeCache(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  if (main.cache_set) return Fail(cf, "weir: weir_cache is given twice");
+  main.cache_set = true;
+  const std::string_view value = ArgumentsOf(cf)[0];
+  if (value != "off") main.cache_directory = FullPath(cf, value);
+  return NGX_CONF_OK;
+}
+
+/// weir_max_body SIZE;
+char* TakeMaxBody(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  if (main.body_bytes != 0) return Fail(cf, "weir: weir_max_body is given twice");
+  const std::string_view value = ArgumentsOf(cf)[0];
+  if (!ParseSize(value, &main.body_bytes)) return Fail(cf, "weir: weir_max_body: " + BadSize(value));
+  if (main.body_bytes == 0) {
+    return Fail(cf, "weir: weir_max_body: a plugin that pauses must be able to hold something; give at least 1");
+  }
+  return NGX_CONF_OK;
+}
+
+constexpr ngx_uint_t kAnywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+}  // namespace
+
+ngx_command_t kCommands[] = {
+    {ngx_string("weir_plugin"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, TakePlugin,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir"), kAnywhere | NGX_CONF_1MORE, TakeUse, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_cache"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeCache,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_max_body"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeMaxBody,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+
+}  // namespace weir::nginx

@@ -1,0 +1,255 @@
+// The response's side: our header and body filter.
+//
+// Headers that are held: the header filter answers NGX_OK without calling the next one, and a bit in c->buffered makes nginx
+// wait (ngx_http_writer, or the upstream's own handlers) instead of ending the request. Bufs that come meanwhile are kept by
+// reference, unconsumed, so that whoever sends them sees a slow client and waits too. A body that a plugin holds is copied
+// into the chain, within its limit.
+#include <utility>
+
+#include "nginx/module.h"
+#include "nginx/stream.h"
+#include "nginx/worker.h"
+
+namespace weir::nginx {
+namespace {
+
+void Consume(ngx_buf_t* buf) {
+  buf->pos = buf->last;
+  buf->file_pos = buf->file_last;
+}
+
+}  // namespace
+
+/// Whether a body follows these headers.
+EndOfStream NgxStream::ResponseEnd() const {
+  const ngx_uint_t status = r_->headers_out.status;
+  const bool none = r_->header_only || client_asked_head_ || status == NGX_HTTP_NO_CONTENT ||
+                    status == NGX_HTTP_NOT_MODIFIED || status < NGX_HTTP_OK ||
+                    r_->headers_out.content_length_n == 0;
+  return none ? EndOfStream::kYes : EndOfStream::kNo;
+}
+
+ngx_int_t NgxStream::ResponseHead() noexcept {
+  // Once a request: error pages after a filter failed, or the response that replaced another, come here too.
+  if (response_state_ != ResponseState::kNone) return g_module.next_header_filter(r_);
+  response_state_ = ResponseState::kHeadersHeld;
+  // A plugin may have asked the upstream with another method; the client's decides whether a body follows.
+  if (client_asked_head_) {
+    r_->method = NGX_HTTP_HEAD;
+  } else if (r_->method == NGX_HTTP_HEAD) {
+    r_->method = NGX_HTTP_GET;
+    ngx_http_clear_content_length(r_);
+    r_->headers_out.content_length_n = 0;
+  }
+  return HeadVerdict(chain_.OnHeaders(Direction::kResponse, ResponseEnd()));
+}
+
+ngx_int_t NgxStream::HeadVerdict(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kContinue:
+      return PassHead();
+    case Verdict::kPause:
+      if (r_->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+        ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0,
+                      "weir: a plugin paused the headers of 101, which cannot be held: they go on");
+        return PassHead();
+      }
+      if (!chain_.ignores_body(Direction::kResponse)) r_->filter_need_in_memory = 1;
+      r_->connection->buffered |= kHeld;
+      return NGX_OK;
+    case Verdict::kLocalResponse:
+      return ReplaceResponse();
+    case Verdict::kReset:
+      return NGX_ERROR;
+  }
+  return NGX_ERROR;
+}
+
+/// The headers leave: what a plugin may do to the body is decided now.
+ngx_int_t NgxStream::PassHead() {
+  const bool wants_body = ResponseEnd() == EndOfStream::kNo &&
+                          (!chain_.ignores_body(Direction::kResponse) || chain_.paused(Direction::kResponse));
+  response_state_ = wants_body || local_body_waits_ ? ResponseState::kBody : ResponseState::kPass;
+  if (wants_body) {
+    ngx_http_clear_content_length(r_);
+    ngx_http_clear_accept_ranges(r_);
+    ngx_http_weak_etag(r_);
+    r_->filter_need_in_memory = 1;  // the copy filter reads files into memory for us
+  }
+  const ngx_int_t rc = g_module.next_header_filter(r_);
+  if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
+    response_state_ = ResponseState::kDone;
+    local_body_waits_ = false;
+    return rc;
+  }
+  return rc;
+}
+
+/// A local response in the response's phases, before the headers left. Returns as a header filter does.
+ngx_int_t NgxStream::ReplaceResponse() {
+  LocalResponse response = chain_.TakeLocalResponse();
+  replaced_ = true;
+  if (!FillLocal(response)) return NGX_ERROR;
+  local_body_ = std::move(response.body);
+  local_body_waits_ = true;
+  if (r_->upstream != nullptr) {
+    r_->upstream->upgrade = 0;
+    Wake(Direction::kResponse);  // nobody needs the rest of its answer: RunResponse stops it
+  }
+  const ngx_int_t rc = HeadVerdict(chain_.OnHeaders(Direction::kResponse, ResponseEnd()));
+  if (response_state_ != ResponseState::kBody) return rc;
+  // The caller may send nothing more (an empty answer, a static 304): the body goes now.
+  return Process(nullptr) == NGX_ERROR ? NGX_ERROR : rc;
+}
+
+bool NgxStream::Emit(const BodyOut& body, ngx_buf_t* unchanged, ChainBuilder* out) {
+  if (body.unchanged && unchanged != nullptr) {
+    if (body.end == EndOfStream::kYes) response_state_ = ResponseState::kDone;
+    return out->Append(unchanged);
+  }
+  if (unchanged != nullptr) Consume(unchanged);
+  if (body.bytes.empty() && body.end == EndOfStream::kNo) return true;
+  ngx_buf_t* buf = response_chunks_.Add(r_->pool, body.bytes);
+  if (!out->Append(buf)) return false;
+  if (body.end == EndOfStream::kYes) {
+    buf->last_buf = 1;
+    buf->last_in_chain = 1;
+    response_state_ = ResponseState::kDone;
+  } else {
+    buf->flush = unchanged == nullptr || unchanged->flush;
+  }
+  return true;
+}
+
+/// One body event. False: the response is to be aborted.
+bool NgxStream::TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_buf_t* buf, ChainBuilder* out) {
+  BodyOut body;
+  switch (chain_.OnBody(Direction::kResponse, chunk, end, &body)) {
+    case Verdict::kPause:
+      if (buf != nullptr) Consume(buf);
+      return true;
+    case Verdict::kContinue:
+      if (response_state_ == ResponseState::kHeadersHeld) {
+        const ngx_int_t rc = PassHead();
+        if (rc == NGX_ERROR || rc > NGX_OK) return false;
+        if (response_state_ == ResponseState::kDone) return true;
+      }
+      if (buf == nullptr && body.unchanged) body.bytes = chunk, body.unchanged = false;
+      return Emit(body, buf, out);
+    case Verdict::kLocalResponse:
+      if (buf != nullptr) Consume(buf);
+      return ReplaceResponse() != NGX_ERROR;
+    case Verdict::kReset:
+      return false;
+  }
+  return false;
+}
+
+ngx_int_t NgxStream::Forward(ngx_chain_t* out) {
+  const bool holds = response_state_ == ResponseState::kHeadersHeld || held_ != nullptr ||
+                     (response_state_ != ResponseState::kDone && chain_.paused(Direction::kResponse));
+  if (holds) {
+    r_->connection->buffered |= kHeld;
+  } else {
+    r_->connection->buffered &= ~kHeld;
+  }
+  // While the headers are held there is nothing below us to flush.
+  if (response_state_ == ResponseState::kHeadersHeld) return NGX_OK;
+  return g_module.next_body_filter(r_, out);
+}
+
+/// What was held and what comes now, in order, as far as it goes.
+ngx_int_t NgxStream::Process(ngx_chain_t* in) {
+  ChainBuilder out(r_->pool);
+  if (resume_response_) {
+    resume_response_ = false;
+    BodyOut body;
+    const Verdict verdict = chain_.Continue(Direction::kResponse, &body);
+    if (verdict == Verdict::kReset) return NGX_ERROR;
+    if (verdict == Verdict::kLocalResponse) {
+      if (ReplaceResponse() == NGX_ERROR) return NGX_ERROR;
+    } else if (response_state_ == ResponseState::kHeadersHeld &&
+               (body.headers_passed || verdict == Verdict::kContinue)) {
+      const ngx_int_t rc = PassHead();
+      if (rc == NGX_ERROR || rc > NGX_OK) return NGX_ERROR;
+    }
+    if (verdict == Verdict::kContinue && response_state_ != ResponseState::kDone &&
+        !Emit(body, nullptr, &out)) {
+      return NGX_ERROR;
+    }
+  }
+  if (local_body_waits_ && response_state_ != ResponseState::kHeadersHeld) {
+    local_body_waits_ = false;
+    const std::string body = std::exchange(local_body_, {});
+    if (!TakeResponseChunk(body, EndOfStream::kYes, nullptr, &out)) return NGX_ERROR;
+  }
+  // Held bufs come first, then the new ones.
+  if (in != nullptr && ngx_chain_add_copy(r_->pool, &held_, in) == NGX_ERROR) return NGX_ERROR;
+  while (held_ != nullptr) {
+    ngx_buf_t* buf = held_->buf;
+    const bool swallow = replaced_ || response_state_ == ResponseState::kDone;
+    if (!swallow && response_state_ == ResponseState::kHeadersHeld &&
+        (!headers_only_pause_ || chain_.ignores_body(Direction::kResponse))) {
+      break;  // by reference, until the headers go
+    }
+    ngx_chain_t* link = held_;
+    held_ = held_->next;
+    ngx_free_chain(r_->pool, link);
+    if (swallow) {
+      Consume(buf);
+      continue;
+    }
+    if (response_state_ == ResponseState::kPass) {
+      if (buf->last_buf) response_state_ = ResponseState::kDone;
+      if (!out.Append(buf)) return NGX_ERROR;
+      continue;
+    }
+    const EndOfStream end = buf->last_buf ? EndOfStream::kYes : EndOfStream::kNo;
+    if (ngx_buf_size(buf) != 0 && !ngx_buf_in_memory(buf)) {
+      ngx_log_error(NGX_LOG_ALERT, r_->connection->log, 0, "weir: a response body is not in memory");
+      return NGX_ERROR;
+    }
+    const std::string_view chunk = ngx_buf_in_memory(buf)
+                                       ? std::string_view(reinterpret_cast<char*>(buf->pos),
+                                                          static_cast<size_t>(buf->last - buf->pos))
+                                       : std::string_view();
+    if (chunk.empty() && end == EndOfStream::kNo) {  // a flush, or the end of a subrequest's part
+      if (!chain_.paused(Direction::kResponse) && !out.Append(buf)) return NGX_ERROR;
+      continue;
+    }
+    if (!TakeResponseChunk(chunk, end, buf, &out)) return NGX_ERROR;
+  }
+  return Forward(out.chain());
+}
+
+ngx_int_t NgxStream::ResponseBody(ngx_chain_t* in) noexcept {
+  if (response_state_ == ResponseState::kNone || (response_state_ == ResponseState::kPass && held_ == nullptr)) {
+    return g_module.next_body_filter(r_, in);
+  }
+  if (response_state_ == ResponseState::kDone && held_ == nullptr && !resume_response_) {
+    for (; in != nullptr; in = in->next) Consume(in->buf);
+    r_->connection->buffered &= ~kHeld;
+    return g_module.next_body_filter(r_, nullptr);
+  }
+  return Process(in);
+}
+
+void NgxStream::RunResponse() {
+  if (response_state_ == ResponseState::kNone) return;
+  const bool passed = response_state_ == ResponseState::kPass || response_state_ == ResponseState::kDone;
+  if (passed) {
+    // The only news there can be is that a plugin failed or resets.
+    BodyOut body;
+    if (chain_.Continue(Direction::kResponse, &body) == Verdict::kReset) return Abort();
+  } else {
+    resume_response_ = true;
+    if (ngx_http_output_filter(r_, nullptr) == NGX_ERROR) return ngx_http_finalize_request(r_, NGX_ERROR);
+  }
+  if (replaced_ && r_->upstream != nullptr && r_->upstream->cleanup != nullptr) {
+    StopUpstream();
+    return ngx_http_finalize_request(r_, NGX_OK);
+  }
+  if (!passed) r_->write_event_handler(r_);  // ngx_http_writer, or the upstream's: go on sending
+}
+
+}  // namespace weir::nginx

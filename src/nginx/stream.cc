@@ -1,0 +1,178 @@
+#include "nginx/stream.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "nginx/module.h"
+#include "nginx/properties.h"
+#include "nginx/worker.h"
+
+namespace weir::nginx {
+
+ngx_buf_t* OwnedChunks::Add(ngx_pool_t* pool, std::string bytes) {
+  Release();
+  ngx_buf_t* buf = nullptr;
+  if (spare_.empty()) {
+    buf = static_cast<ngx_buf_t*>(ngx_calloc_buf(pool));
+    if (buf == nullptr) return nullptr;
+  } else {
+    buf = spare_.back();
+    spare_.pop_back();
+    *buf = {};
+  }
+  buf->tag = &ngx_http_weir_module;
+  if (bytes.empty()) return buf;
+  const Chunk& chunk = chunks_.emplace_back(Chunk{std::move(bytes), buf});
+  buf->start = buf->pos = Bytes(chunk.bytes);
+  buf->end = buf->last = buf->pos + chunk.bytes.size();
+  buf->temporary = 1;
+  return buf;
+}
+
+void OwnedChunks::Release() {
+  while (!chunks_.empty() && chunks_.front().buf->pos == chunks_.front().buf->last) {
+    if (reuse_ == Reuse::kYes) spare_.push_back(chunks_.front().buf);
+    chunks_.pop_front();
+  }
+}
+
+bool ChainBuilder::Append(ngx_buf_t* buf) {
+  ngx_chain_t* link = buf != nullptr ? ngx_alloc_chain_link(pool_) : nullptr;
+  if (link == nullptr) return false;
+  link->buf = buf;
+  link->next = nullptr;
+  *end_ = link;
+  end_ = &link->next;
+  return true;
+}
+
+NgxStream::NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept
+    : r_(r),
+      request_headers_(r),
+      response_headers_(r),
+      headers_only_pause_(std::any_of(plugins.begin(), plugins.end(),
+                                      [](const Plugin* plugin) {
+                                        return plugin->spec().header_pause == HeaderPause::kHeadersOnly;
+                                      })),
+      client_asked_head_(r->method == NGX_HTTP_HEAD),
+      chain_(*this, plugins) {
+  event_.data = this;
+  event_.handler = OnEvent;
+  event_.log = r->connection->log;
+  g_module.streams++;
+}
+
+NgxStream::~NgxStream() {
+  if (event_.posted) {
+    ngx_delete_posted_event(&event_);
+  }
+  r_->connection->buffered &= ~kHeld;
+  g_module.streams--;
+  if (gone_ != nullptr) *gone_ = true;
+}
+
+void NgxStream::Cleanup(void* data) noexcept {
+  auto* stream = static_cast<NgxStream*>(data);
+  const LogScope scope(stream->r_);
+  stream->chain_.Finish();
+  delete stream;
+}
+
+NgxStream* NgxStream::Find(ngx_http_request_t* r) noexcept {
+  auto* stream = static_cast<NgxStream*>(ngx_http_get_module_ctx(r, ngx_http_weir_module));
+  if (stream != nullptr || !(r->internal || r->filter_finalize)) return stream;
+  // error_page, try_files, index … wipe the contexts; the pool's cleanup list stays.
+  for (ngx_pool_cleanup_t* cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+    if (cleanup->handler != Cleanup) continue;
+    stream = static_cast<NgxStream*>(cleanup->data);
+    if (stream->r_ != r) return nullptr;  // a subrequest shares the pool
+    ngx_http_set_ctx(r, stream, ngx_http_weir_module);
+    return stream;
+  }
+  return nullptr;
+}
+
+NgxStream* NgxStream::Create(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept {
+  ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, 0);
+  if (cleanup == nullptr) return nullptr;
+  auto* stream = new (std::nothrow) NgxStream(r, plugins);
+  if (stream == nullptr) return nullptr;
+  cleanup->handler = Cleanup;
+  cleanup->data = stream;
+  ngx_http_set_ctx(r, stream, ngx_http_weir_module);
+  return stream;
+}
+
+HeaderMap* NgxStream::headers(HeaderMapKind kind) {
+  switch (kind) {
+    case HeaderMapKind::kRequestHeaders:
+      return &request_headers_;
+    case HeaderMapKind::kResponseHeaders:
+      return response_state_ == ResponseState::kNone ? nullptr : &response_headers_;
+    default:
+      return nullptr;  // nginx drops a request's trailers; a response's are not offered yet
+  }
+}
+
+bool NgxStream::headers_sent(Direction direction) {
+  if (direction == Direction::kRequest) {
+    return request_state_ >= RequestState::kStreaming;
+  }
+  return response_state_ >= ResponseState::kBody || r_->header_sent;
+}
+
+std::optional<PropertyValue> NgxStream::property(Property property) {
+  if (property == Property::kResponseCodeDetails && !details_.empty()) return PropertyValue(details_);
+  return ReadProperty(r_, property);
+}
+
+std::optional<std::string> NgxStream::variable(std::string_view path) { return ReadVariable(r_, path); }
+
+bool NgxStream::SetVariable(std::string_view path, std::string_view value) {
+  return WriteVariable(r_, path, value);
+}
+
+/// The location was chosen when plugins run, and stays: a plugin does not reach `internal` locations. See docs/nginx.md.
+void NgxStream::ClearRouteCache() {
+  ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r_->connection->log, 0, "weir: clear_route_cache: the location stays");
+}
+
+void NgxStream::OnNote(ChainNote note, std::string_view plugin) {
+  const std::string_view text = Describe(note);
+  const ngx_str_t name = Borrow(plugin), what = Borrow(text);
+  ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0, "weir: plugin \"%V\" %V", &name, &what);
+}
+
+void NgxStream::Wake(Direction direction) {
+  wake_[static_cast<size_t>(direction)] = true;
+  Post();
+}
+
+void NgxStream::Post() {
+  ngx_post_event(&event_, &ngx_posted_events);
+}
+
+void NgxStream::OnEvent(ngx_event_t* event) noexcept {
+  auto* stream = static_cast<NgxStream*>(event->data);
+  ngx_http_request_t* r = stream->r_;
+  ngx_connection_t* connection = r->connection;
+  ngx_http_set_log_request(connection->log, r);
+  const LogScope scope(r);
+  bool gone = false;
+  stream->gone_ = &gone;
+  for (const Direction direction : {Direction::kRequest, Direction::kResponse}) {
+    if (gone || !std::exchange(stream->wake_[static_cast<size_t>(direction)], false)) continue;
+    if (direction == Direction::kRequest) {
+      stream->RunRequest();
+    } else {
+      stream->RunResponse();
+    }
+  }
+  if (!gone) stream->gone_ = nullptr;
+  ngx_http_run_posted_requests(connection);
+}
+
+void NgxStream::Finish() noexcept { chain_.Finish(); }
+
+}  // namespace weir::nginx

@@ -1,0 +1,172 @@
+// One request of nginx between its phases and filters and the plugins' FilterChain.
+//
+//   access phase ─► Access() ─► headers event ─► body read chunk by chunk (RequestBody) ─► the rest of nginx
+//   header filter ─► ResponseHead() ─► headers event ─► next filter       (held: nginx waits on c->buffered)
+//   body filter ─► ResponseBody() ─► body events ─► next filter
+//   log phase ─► Finish()          pool cleanup ─► ~NgxStream
+//
+// Whatever a plugin asks for outside of these calls (resume, local response, reset) arrives as Wake() and is done by OnEvent()
+// from nginx's queue of posted events. The event is a member and leaves the queue with it: nothing outlives the request.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <span>
+
+#include "http/filter_chain.h"
+#include "nginx/ngx.h"
+#include "nginx/request_headers.h"
+#include "nginx/response_headers.h"
+
+namespace weir::nginx {
+
+/// A bit of r->connection->buffered: nginx does not finalize the request while it is set. 0x08 is used by the image filter alone
+/// (SSI, sub and copy use r->buffered; write, gzip, HTTP/2 and TLS 0x10, 0x20, 0x02, 0x01).
+inline constexpr unsigned kHeld = 0x08;
+
+/// Replacements for bodies, in memory that lives until nginx has sent or stored it.
+class OwnedChunks {
+ public:
+  enum class Reuse : bool { kNo, kYes };
+  /// kYes: a consumed ngx_buf_t is used again, so that an endless stream costs no memory. Only where nginx forgets consumed
+  /// bufs (output chains), not where it keeps them (the request body's list).
+  explicit OwnedChunks(Reuse reuse) : reuse_(reuse) {}
+  /// A buffer that reads `bytes`. Null: out of memory.
+  ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
+
+ private:
+  struct Chunk {
+    std::string bytes;
+    ngx_buf_t* buf;
+  };
+  void Release();
+
+  const Reuse reuse_;
+  std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
+  std::vector<ngx_buf_t*> spare_;
+};
+
+/// A chain that grows at its end.
+class ChainBuilder {
+ public:
+  explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
+  bool Append(ngx_buf_t* buf);
+  ngx_chain_t* chain() { return chain_; }
+
+ private:
+  ngx_pool_t* pool_;
+  ngx_chain_t* chain_ = nullptr;
+  ngx_chain_t** end_ = &chain_;
+};
+
+class NgxStream final : public HttpExchange {
+ public:
+  /// Null: this request has none. Finds it again after an internal redirect wiped nginx's own pointer.
+  static NgxStream* Find(ngx_http_request_t* r) noexcept;
+  /// Null: out of memory.
+  static NgxStream* Create(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept;
+
+  HeaderMap* headers(HeaderMapKind kind) override;
+  bool headers_sent(Direction direction) override;
+  std::optional<PropertyValue> property(Property property) override;
+  std::optional<std::string> variable(std::string_view path) override;
+  bool SetVariable(std::string_view path, std::string_view value) override;
+  void ClearRouteCache() override;
+  void Wake(Direction direction) override;
+  void OnNote(ChainNote note, std::string_view plugin) override;
+
+  /// nginx's hooks, for the main request only.
+  ngx_int_t Access() noexcept;
+  ngx_int_t RequestBody(ngx_chain_t* in) noexcept;
+  ngx_int_t ResponseHead() noexcept;
+  ngx_int_t ResponseBody(ngx_chain_t* in) noexcept;
+  void Finish() noexcept;
+
+ private:
+  enum class RequestState : uint8_t {
+    kStart,        ///< no event yet
+    kHeadersHeld,  ///< paused in the headers
+    kHeadersDone,  ///< the body is next
+    kReading,      ///< nginx reads the body for us, before anything is connected
+    kBodyHeld,     ///< it is all here, and paused
+    kStreaming,    ///< the content handler reads it (proxy_request_buffering off)
+    kPassed,       ///< nginx has it
+    kAnswered,     ///< by a local response, or aborted
+  };
+  enum class ResponseState : uint8_t {
+    kNone,
+    kHeadersHeld,  ///< nginx believes that they are sent
+    kBody,         ///< body events
+    kPass,         ///< no plugin wants the body
+    kDone,         ///< the end went out; what still comes is swallowed
+  };
+
+  NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept;
+  ~NgxStream();
+  static void Cleanup(void* data) noexcept;
+  static void OnEvent(ngx_event_t* event) noexcept;
+  static void OnBodyRead(ngx_http_request_t* r) noexcept;
+  void Post();
+
+  // request.cc
+  ngx_int_t AfterHeaders(Verdict verdict);
+  ngx_int_t StartBody();
+  void HoldRequest(RequestState state);
+  void RunRequest();
+  void ContinuePhases();
+  void BodyRead();
+  bool BodyComplete();
+  bool AppendBody(std::string bytes);
+  bool StreamsBody() const;
+  void StopRequest(Verdict verdict);
+
+  // local_response.cc
+  void SendLocal();
+  bool FillLocal(LocalResponse& response);
+  void StopUpstream();
+  void Abort();
+
+  // response.cc
+  EndOfStream ResponseEnd() const;
+  ngx_int_t HeadVerdict(Verdict verdict);
+  ngx_int_t PassHead();
+  ngx_int_t ReplaceResponse();
+  void RunResponse();
+  bool TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_buf_t* buf, ChainBuilder* out);
+  bool Emit(const BodyOut& body, ngx_buf_t* unchanged, ChainBuilder* out);
+  ngx_int_t Forward(ngx_chain_t* out);
+  ngx_int_t Process(ngx_chain_t* in);
+
+  ngx_http_request_t* const r_;
+  RequestHeaders request_headers_;
+  ResponseHeaders response_headers_;
+  ngx_event_t event_{};
+  bool* gone_ = nullptr;   ///< told when this is deleted under a caller's feet
+  bool wake_[kDirections] = {};
+  const bool headers_only_pause_;  ///< bodies go on while headers are paused
+  const bool client_asked_head_;
+  RequestState request_state_ = RequestState::kStart;
+  ResponseState response_state_ = ResponseState::kNone;
+  Verdict request_stop_ = Verdict::kContinue;  ///< kLocalResponse, kReset: to be done by the event
+
+  // Request body
+  bool body_seen_end_ = false;  ///< the client's last byte came
+  bool body_out_end_ = false;   ///< the chain let the end pass
+  bool body_changed_ = false;
+  off_t body_out_bytes_ = 0;
+  std::string body_tail_;       ///< released by a resume, goes out with the next chunk
+  OwnedChunks request_chunks_{OwnedChunks::Reuse::kNo};
+
+  // Response
+  bool resume_response_ = false;
+  bool replaced_ = false;        ///< by a local response: nginx's own body is swallowed
+  std::string local_body_;
+  bool local_body_waits_ = false;
+  std::string details_;          ///< of a local response, for response.code_details
+  ngx_chain_t* held_ = nullptr;  ///< bufs that came while the headers were held, by reference: the sender waits
+  OwnedChunks response_chunks_{OwnedChunks::Reuse::kYes};
+
+  FilterChain chain_;  ///< last: it calls back into all of the above while it goes
+};
+
+}  // namespace weir::nginx

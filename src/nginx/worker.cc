@@ -1,0 +1,81 @@
+#include "nginx/worker.h"
+
+#include <algorithm>
+
+namespace weir::nginx {
+namespace {
+
+constexpr ngx_msec_t kRetryFirstMs = 1000, kRetryMaxMs = 60'000;
+
+}  // namespace
+
+Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
+    : cycle_(cycle),
+      conf_(conf),
+      host_{log_,     clock_, services_.shared_data(), services_.queues(), services_.metrics(),
+            timers_,  services_.foreign_functions()},
+      retry_ms_(kRetryFirstMs) {
+  retry_connection_.fd = static_cast<ngx_socket_t>(-1);
+  retry_connection_.data = this;
+  retry_.data = &retry_connection_;
+  retry_.handler = OnRetry;
+  retry_.log = cycle->log;
+  retry_.cancelable = 1;
+  StartAll();
+}
+
+Worker::~Worker() {
+  if (retry_.timer_set) ngx_del_timer(&retry_);
+  for (const auto& conf : conf_.plugins) conf->running = nullptr;
+  timers_.Keep([](const Plugin*) { return false; });
+}
+
+bool Worker::StartEngine() {
+  if (engine_ != nullptr) return true;
+  EngineOptions options;
+  options.parallel_compilation = false;  // nothing is compiled here
+  Result<std::unique_ptr<Engine>> engine = Engine::Create(options);
+  if (!engine) {
+    const ngx_str_t text = Borrow(engine.error().message);
+    ngx_log_error(NGX_LOG_ALERT, cycle_->log, 0, "weir: %V", &text);
+    return false;
+  }
+  engine_ = *std::move(engine);
+  return true;
+}
+
+bool Worker::Start(PluginConf& conf) {
+  if (!StartEngine()) return false;
+  const auto start = [&]() -> Result<std::unique_ptr<Plugin>> {
+    WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path));
+    return LoadPlugin(*engine_, std::move(module), conf.spec, host_);
+  };
+  Result<std::unique_ptr<Plugin>> plugin = start();
+  if (!plugin) {
+    timers_.Keep([&](const Plugin* one) {
+      return std::any_of(plugins_.begin(), plugins_.end(), [&](const auto& kept) { return kept.get() == one; });
+    });
+    const ngx_str_t name = Borrow(conf.spec.name), text = Borrow(plugin.error().message);
+    ngx_log_error(NGX_LOG_ERR, cycle_->log, 0, "weir: plugin \"%V\" is down in this worker: %V", &name, &text);
+    return false;
+  }
+  conf.running = plugin->get();
+  plugins_.push_back(*std::move(plugin));
+  return true;
+}
+
+void Worker::StartAll() {
+  bool all = true;
+  for (const auto& conf : conf_.plugins) {
+    if (conf->running == nullptr && !Start(*conf)) all = false;
+  }
+  if (all || ngx_exiting) return;
+  ngx_add_timer(&retry_, retry_ms_);
+  retry_ms_ = std::min(retry_ms_ * 2, kRetryMaxMs);
+}
+
+void Worker::OnRetry(ngx_event_t* event) noexcept {
+  static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data)->StartAll();
+}
+
+}  // namespace weir::nginx

@@ -1,0 +1,44 @@
+// The plugins of one worker process.
+#pragma once
+
+#include <vector>
+
+#include "nginx/config.h"
+#include "nginx/host.h"
+#include "nginx/services.h"
+#include "weir/engine.h"
+#include "weir/plugin.h"
+
+namespace weir::nginx {
+
+/// Maps what the master validated and starts it. A plugin that cannot start is down (its on_error holds) and tried again later:
+/// a worker always comes up.
+class Worker {
+ public:
+  /// `conf` and `cycle` outlive the worker.
+  Worker(ngx_cycle_t* cycle, MainConf& conf);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+ private:
+  bool StartEngine();
+  void StartAll();
+  bool Start(PluginConf& conf);
+  static void OnRetry(ngx_event_t* event) noexcept;
+
+  ngx_cycle_t* cycle_;
+  MainConf& conf_;
+  NgxLog log_;
+  SystemClock clock_;
+  NgxTimers timers_;
+  Services services_;
+  Host host_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<std::unique_ptr<Plugin>> plugins_;
+  ngx_connection_t retry_connection_{};
+  ngx_event_t retry_{};
+  ngx_msec_t retry_ms_;
+};
+
+}  // namespace weir::nginx
