@@ -28,6 +28,11 @@ class Case:
         self.arguments = ()
 
 
+def site(function):
+    """Marks a function that makes the NGINX which cases share."""
+    return function
+
+
 def case(site=None, **options):
     def add(function):
         ALL.append(Case(function, site, options))
@@ -93,8 +98,11 @@ class Runner:
     def __init__(self, keep):
         self.keep, self.site, self.bench, self.running = keep, None, None, None
         self.late = []  # problems found when a site ended
+        self.dead = set()  # sites that did not start
 
     def _site(self, case):
+        if case.site in self.dead:
+            raise AssertionError(f"{case.site.__module__}.{case.site.__name__} did not start; see above")
         if self.site is not case.site:
             self.end_site()
             self.bench = Bench(self.keep)
@@ -103,9 +111,11 @@ class Runner:
                 if not self.running.process:
                     self.running.start()
                 self.site = case.site
-            except BaseException:
+            except BaseException as e:
                 self.bench.close(failed=True)
                 self.bench = None
+                if not isinstance(e, Skip):
+                    self.dead.add(case.site)
                 raise
         return self.running
 
