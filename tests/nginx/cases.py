@@ -68,7 +68,7 @@ class Bench:
     """What a case uses: `up` (the upstream), nginx(…) (stopped and removed at the end)."""
 
     def __init__(self, keep):
-        self.up, self.made, self.keep = Upstream(), [], keep
+        self.up, self.made, self.keep, self.failed = Upstream(), [], keep, False
 
     def nginx(self, *arguments, **more):
         n = Nginx(*arguments, upstream=self.up, **more)
@@ -78,7 +78,7 @@ class Bench:
     def started(self, *arguments, **more):
         return self.nginx(*arguments, **more).start()
 
-    def close(self, failed=False):
+    def close(self):
         problems = []
         for n in reversed(self.made):
             try:
@@ -86,7 +86,7 @@ class Bench:
             except AssertionError as e:
                 problems.append(str(e))
             problems += n.sanitizer_reports()
-            if self.keep and (failed or problems):
+            if self.keep and (self.failed or problems):
                 print(f"     kept: {n.dir}")
             else:
                 n.remove()
@@ -112,7 +112,8 @@ class Runner:
                     self.running.start()
                 self.site = case.site
             except BaseException as e:
-                self.bench.close(failed=True)
+                self.bench.failed = True
+                self.bench.close()
                 self.bench = None
                 if not isinstance(e, Skip):
                     self.dead.add(case.site)
@@ -151,15 +152,17 @@ class Runner:
             raise
         except AssertionError as e:
             where = traceback.extract_tb(e.__traceback__)[-1]
-            self._after_failure(case)
+            self._after_failure(own or self.bench)
             return f"{where.name}:{where.lineno} {where.line}: {e}"
         except Exception:
-            self._after_failure(case)
+            self._after_failure(own or self.bench)
             return traceback.format_exc(limit=-4)
         finally:
             problems = own.close() if own else []
         return problems[0] if problems else None
 
-    def _after_failure(self, case):
-        if case.site and self.running and self.running.process and self.running.process.poll() is not None:
+    def _after_failure(self, bench):
+        if bench:
+            bench.failed = True
+        if self.running and self.running.process and self.running.process.poll() is not None:
             self.end_site()
