@@ -6,9 +6,7 @@
 #include "proxy_wasm/callbacks.h"
 #include "proxy_wasm/host_functions.h"
 #include "proxy_wasm/link.h"
-#if __has_include("wasi/host_functions.h")
 #include "wasi/host_functions.h"
-#endif
 #include "weir/engine.h"
 #include "weir/plugin.h"
 
@@ -131,10 +129,7 @@ void TellSdk(Inspection& out, std::string_view bytes) {
 // ---- imports and callbacks ----------------------------------------------------------------------------------------------
 std::span<const abi::HostFunction> RowsOf(std::string_view module) {
   if (module == proxy_wasm::kModule) return proxy_wasm::HostFunctions();
-#if __has_include("wasi/host_functions.h")
-  if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") return wasi::HostFunctions();
-#endif
-  return {};
+  return wasi::HostFunctions(module);
 }
 
 ImportReport ReportImport(const WasmImport& import, const ReadModule& alone, proxy_wasm::Version version) {
