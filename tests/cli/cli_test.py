@@ -214,7 +214,7 @@ class Run(Case):
         return path
 
     def start(self, *arguments):
-        self.log = open(self.dir / "log", "w+")
+        self.log = open(self.dir / "log", "w")
         process = subprocess.Popen([WEIR, "run", *map(str, arguments)], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env={**ENVIRONMENT, "NGINX": "7;"})
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), self.log.close()))
         return process
@@ -228,7 +228,9 @@ class Run(Case):
     def test_becomes_nginx_and_ends_with_its_exit_code(self):
         port = free_port()
         process = self.start("--file", self.yaml(port, "5 $ \"x\""))
-        self.assertEqual(get(port), (200, '5 $ "x"'))
+        self.assertEqual(get(port, "/seen"), (200, '5 $ "x"'))
+        self.said("GET /seen")  # the access log and the messages share a file, and neither overwrites the other
+        self.said("NGINX")
         self.assertEqual(os.path.basename(os.readlink(f"/proc/{process.pid}/exe")), "nginx")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 0)
