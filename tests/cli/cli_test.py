@@ -132,6 +132,13 @@ class Inspect(Case):
         self.assertEqual((found["functions"], found["function_names"], found["dwarf"]), (5, 1, False))
         self.assertEqual([s["name"] for s in found["custom_sections"]], ["name"])
 
+    def test_the_sdk_is_told_by_what_it_leaves_behind(self):
+        utf16 = "".join(f"{c}\\00" for c in "~lib/@solo-io/proxy-runtime/runtime.ts")
+        for text, sdk in ((r"x/proxy-wasm-0.2.4/src/dispatcher.rs", "Proxy-Wasm Rust SDK 0.2.4"), (r"dep\09github.com/tetratelabs/proxy-wasm-go-sdk\09v0.24.0\09h1", "Proxy-Wasm Go SDK (tetratelabs) 0.24.0"),
+                          (utf16, "Proxy-Wasm AssemblyScript SDK (solo-io)"), ("x/proxy-wasm-x/src/", None), ("abc", None)):
+            found = json.loads(weir("inspect", self.wasm(GOOD.replace('"abc"', f'"{text}"')), "--json")[1])
+            self.assertEqual(found["sdk"] and found["sdk"]["name"], sdk)
+
     def test_text_of_a_good_plugin(self):
         code, out, err = weir("inspect", self.wasm(GOOD))
         self.assertEqual((code, err), (0, ""))
