@@ -11,10 +11,13 @@ namespace weir {
 namespace {
 
 constexpr size_t kChunk = 64 << 10;
+constexpr size_t kFileBytesMax = 1 << 30;  // of a plugin or its configuration
 
 Error SystemError(const std::string& path, int error) {
   return {error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, path + ": " + std::strerror(error)};
 }
+
+Error TooLarge(const std::string& path) { return {ErrorCode::kLimit, path + ": is larger than 1 GiB"}; }
 
 }  // namespace
 
@@ -23,7 +26,15 @@ Result<std::string> ReadFile(const std::string& path) {
   if (fd < 0) return SystemError(path, errno);
   struct stat info;
   std::string bytes;
-  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) bytes.reserve(static_cast<size_t>(info.st_size) + 1);
+  const bool known = fstat(fd, &info) == 0;
+  const bool device = known && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode));  // "/dev/zero" has no end
+  const bool regular = known && S_ISREG(info.st_mode);
+  const bool too_large = regular && info.st_size > static_cast<off_t>(kFileBytesMax);
+  if (device || too_large) {
+    close(fd);
+    return device ? Error{ErrorCode::kIo, path + ": is a device, not a file"} : TooLarge(path);
+  }
+  if (regular) bytes.reserve(static_cast<size_t>(info.st_size) + 1);
   for (;;) {
     const size_t had = bytes.size();
     const size_t room = bytes.capacity() - had > kChunk ? bytes.capacity() - had : kChunk;
@@ -32,6 +43,10 @@ Result<std::string> ReadFile(const std::string& path) {
     const int error = errno;
     bytes.resize(had + (got > 0 ? static_cast<size_t>(got) : 0));
     if (got < 0 && error == EINTR) continue;
+    if (bytes.size() > kFileBytesMax) {
+      close(fd);
+      return TooLarge(path);
+    }
     if (got <= 0) {
       close(fd);
       if (got < 0) return SystemError(path, error);
