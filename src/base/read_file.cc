@@ -11,13 +11,16 @@ namespace weir {
 namespace {
 
 constexpr size_t kChunk = 64 << 10;
-constexpr size_t kFileBytesMax = 1 << 30;  // of a plugin or its configuration
+constexpr size_t kFileBytesMax = 1 << 30;    // of a plugin or its configuration
+constexpr size_t kStreamBytesMax = 64 << 20;  // of a pipe or device, whose end is not known: "/dev/zero" has none
 
 Error SystemError(const std::string& path, int error) {
   return {error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, path + ": " + std::strerror(error)};
 }
 
-Error TooLarge(const std::string& path) { return {ErrorCode::kLimit, path + ": is larger than 1 GiB"}; }
+Error TooLarge(const std::string& path, size_t max) {
+  return {ErrorCode::kLimit, path + ": is larger than " + std::to_string(max >> 20) + " MiB"};
+}
 
 }  // namespace
 
@@ -26,13 +29,11 @@ Result<std::string> ReadFile(const std::string& path) {
   if (fd < 0) return SystemError(path, errno);
   struct stat info;
   std::string bytes;
-  const bool known = fstat(fd, &info) == 0;
-  const bool device = known && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode));  // "/dev/zero" has no end
-  const bool regular = known && S_ISREG(info.st_mode);
-  const bool too_large = regular && info.st_size > static_cast<off_t>(kFileBytesMax);
-  if (device || too_large) {
+  const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  const size_t max = regular ? kFileBytesMax : kStreamBytesMax;
+  if (regular && info.st_size > static_cast<off_t>(max)) {
     close(fd);
-    return device ? Error{ErrorCode::kIo, path + ": is a device, not a file"} : TooLarge(path);
+    return TooLarge(path, max);
   }
   if (regular) bytes.reserve(static_cast<size_t>(info.st_size) + 1);
   for (;;) {
@@ -43,9 +44,9 @@ Result<std::string> ReadFile(const std::string& path) {
     const int error = errno;
     bytes.resize(had + (got > 0 ? static_cast<size_t>(got) : 0));
     if (got < 0 && error == EINTR) continue;
-    if (bytes.size() > kFileBytesMax) {
+    if (bytes.size() > max) {
       close(fd);
-      return TooLarge(path);
+      return TooLarge(path, max);
     }
     if (got <= 0) {
       close(fd);
