@@ -198,14 +198,15 @@ void InstanceImpl::Fail(ErrorPtr error, TrapPtr trap) {
   alive_ = false;
   if (!trap_.message.empty()) {  // said by a host function or the deadline
     if (trap_.backtrace.empty()) trap_.backtrace = BacktraceOf(trap != nullptr ? Message(*trap) : Message(*error));
-    return;
-  }
-  if (trap != nullptr) {
+  } else if (trap != nullptr) {
     trap_ = DecodeTrap(*trap);
   } else {
     trap_ = {.kind = Trap::Kind::kHost, .message = OneLine(Message(*error))};
   }
-  if (trap_.kind == Trap::Kind::kGuest) trap_.message += MemoryNote(memory().size(), limits_.memory_bytes);
+  // A guest without memory panics, exits or collects garbage until its time is up.
+  const bool may_be_memory = trap_.kind == Trap::Kind::kGuest || trap_.kind == Trap::Kind::kDeadline ||
+                             (trap_.kind == Trap::Kind::kExit && trap_.exit_code != 0);
+  if (may_be_memory) trap_.message += MemoryNote(memory().size(), limits_.memory_bytes);
 }
 
 Error InstanceImpl::StartError(ErrorPtr error, TrapPtr trap) {
