@@ -221,7 +221,9 @@ Error InstanceImpl::StartError(ErrorPtr error, TrapPtr trap) {
       return {ErrorCode::kLimit, name + ": its memory begins with " + pages + " pages of 64 KiB, more than its limit of " +
                                      Bytes(limits_.memory_bytes) + "; raise the limit"};
     }
-    return {ErrorCode::kLimit, name + ": no instance: " + why};
+    const bool no_space = why.find("mmap failed") != why.npos;
+    return {ErrorCode::kLimit, name + ": no instance: " + why +
+                                   (no_space ? "; an instance reserves 4 GiB of address space (ulimit -v)" : "")};
   }
   Fail(std::move(error), std::move(trap));
   return {ErrorCode::kTrapped, name + ": its start function failed: " + trap_.message +
