@@ -7,7 +7,6 @@
 namespace weir::proxy_wasm {
 namespace {
 constexpr std::string_view kEmptyMap("\0\0\0\0", 4);
-constexpr size_t kValuesMax = 8;  // read without a second walk
 constexpr std::string_view kNoMap = "that map does not exist in this phase";
 constexpr std::string_view kUnknownMap = "no such map id";
 }  // namespace
@@ -31,32 +30,25 @@ Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
 }
 
 std::string_view HostCalls::Lower(std::string_view key) {
-  for (size_t i = 0; i < key.size(); ++i) {
-    if (key[i] < 'A' || key[i] > 'Z') continue;
-    key_.assign(key);
-    for (; i < key_.size(); ++i)
-      if (key_[i] >= 'A' && key_[i] <= 'Z') key_[i] = char(key_[i] + ('a' - 'A'));
-    return key_;
-  }
-  return key;
+  if (!HasUpper(key)) [[likely]] return key;
+  key_.assign(key);
+  for (char& c : key_)
+    if (c >= 'A' && c <= 'Z') c = char(c + ('a' - 'A'));
+  return key_;
 }
 
 Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
-  std::string_view values[kValuesMax];
-  const size_t found = map.Find(key, values, kValuesMax);
+  std::string_view value;
+  const size_t found = map.Find(key, &value, 1);
   if (found == 0) return Refuse(Status::kNotFound, "no header of that name");
-  if (found == 1 || key == "set-cookie") [[likely]] return values[0];
-  std::vector<std::string_view> more;
-  std::span<std::string_view> all(values, std::min(found, kValuesMax));
-  if (found > kValuesMax) {
-    more.resize(found);
-    all = std::span(more).first(std::min(found, map.Find(key, more.data(), found)));
-  }
+  if (found == 1 || key == "set-cookie") [[likely]] return value;
+  std::vector<std::string_view> values(found);
+  values.resize(std::min(found, map.Find(key, values.data(), found)));
   const std::string_view separator = key == "cookie" ? "; " : ",";
   scratch_.clear();
-  for (size_t i = 0; i < all.size(); ++i) {
+  for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) scratch_ += separator;
-    scratch_ += all[i];
+    scratch_ += values[i];
   }
   return std::string_view(scratch_);
 }
