@@ -40,7 +40,7 @@ std::string_view HostCalls::Lower(std::string_view key) {
 Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
   std::string_view value;
   const size_t found = map.Find(key, &value, 1);
-  if (found == 0) return Refuse(Status::kNotFound, "no header of that name");
+  if (found == 0) return Refuse(Status::kNotFound, "no header of that name", key);
   if (found == 1 || key == "set-cookie") [[likely]] return value;
   std::vector<std::string_view> values(found);
   values.resize(std::min(found, map.Find(key, values.data(), found)));
@@ -90,7 +90,7 @@ Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
     const std::string_view name = Lower(key);
     const HeaderVerdict verdict = JudgeWrite(kind, name, value);
     if (verdict == HeaderVerdict::kIgnore) continue;
-    if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+    if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
     list.emplace_back(name, value);
   }
   struct Names final : HeaderMap::Visitor {
@@ -118,8 +118,8 @@ Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::str
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }
 
@@ -129,8 +129,8 @@ Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std:
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }
 
@@ -140,8 +140,8 @@ Status HostCalls::RemoveHeaderMapValue(MapType type, std::string_view key) {
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeRemove(name);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Remove(name)) return Refuse(Status::kBadArgument, "the host cannot remove that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Remove(name)) return Refuse(Status::kBadArgument, "the host cannot remove that header", name);
   return Status::kOk;
 }
 
