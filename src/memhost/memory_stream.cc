@@ -11,7 +11,7 @@ constexpr uint64_t kClientPort = 50'000, kServerPort = 80;
 /// A content-length that is there says what the body is now.
 void FixLength(HttpMessage* message) {
   for (auto& [name, value] : message->headers) {
-    if (name == "content-length") value = std::to_string(message->BodyText().size());
+    if (name == std::string_view("content-length")) value = std::to_string(message->BodyText().size());
   }
 }
 
@@ -50,7 +50,7 @@ void MemoryStream::Rewind() {
   maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Rewind();
   for (Side& side : sides_) {
     side.message.body.clear();
-    side.sent = side.over = side.woken = false;
+    side.sent = side.over = side.woken = side.body_came = false;
   }
   reset_ = local_ = false;
   if (!notes_.empty()) notes_.clear();
@@ -66,6 +66,7 @@ void MemoryStream::FeedHeaders(Direction direction, EndOfStream end) {
 
 void MemoryStream::FeedBody(Direction direction, std::string_view chunk, EndOfStream end) {
   BodyOut out;
+  side(direction).body_came = true;
   const Verdict verdict = chain_->OnBody(direction, chunk, end, &out);
   Take(direction, verdict, chunk, &out);
 }
@@ -145,7 +146,7 @@ void MemoryStream::Take(Direction direction, Verdict verdict, std::string_view c
   if (!out->bytes.empty()) side.message.body.push_back(std::move(out->bytes));
   if (out->end == EndOfStream::kYes) {
     side.over = true;
-    FixLength(&side.message);
+    if (side.body_came) FixLength(&side.message);
   }
 }
 

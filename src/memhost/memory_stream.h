@@ -76,6 +76,7 @@ class MemoryStream final : public HttpExchange {
     HttpMessage message;       ///< headers and trailers as they are now; body: what is through
     bool exists = false;       ///< its headers have arrived
     bool trailers_exist = false;
+    bool body_came = false;
     bool sent = false;
     bool over = false;
     bool woken = false;
