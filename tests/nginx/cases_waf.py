@@ -112,7 +112,7 @@ def attack(t, n, method, target, headers, body):
 @each(ATTACKS, waf)
 def attack_http2(t, n, method, target, headers, body):
     count = t.up.count
-    r = h2(n.tls, target, browser(headers) + [("Host", "weir.test")], body or None, method=method, tls=True)
+    r = h2(n.tls, target, browser(headers) + [("Host", "weir.test")], body or None, method=method, tls=True, early=True)
     equal((r.status, t.up.count), (403, count))
 
 
