@@ -23,8 +23,11 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
   const bool swallowed = lenient && !Tolerated(extra, status);
   if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
   std::string_view call = "?";
-  for (const abi::HostFunction& row : HostFunctions())
-    if (row.thunk == thunk) call = row.name;
+  for (const abi::HostFunction& row : HostFunctions()) {
+    if (row.thunk != thunk) continue;
+    call = row.name;
+    break;
+  }
   std::string line = std::string(call) + " answers " + std::string(Name(status)) + ": " + std::string(reason);
   if (!swallowed) {
     core.Log(LogLevel::kTrace, line);

@@ -1,0 +1,50 @@
+// The commands and flags of `weir`, as CLI11 knows them; help, manual page and completion are read off it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/inspect.h"
+#include "cli/run.h"
+
+namespace CLI {
+class App;
+}
+
+namespace weir::cli {
+
+inline constexpr std::string_view kVersion = WEIR_VERSION;
+
+enum class Command : unsigned char { kNone, kRun, kInspect, kCompletion, kMan, kHelp };
+
+/// What the command line asked for.
+struct Request {
+  Command command = Command::kNone;
+  RunRequest run;
+  InspectRequest inspect;
+  std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
+};
+
+/// Flags as given, before they become a RunRequest.
+struct RunFlags {
+  std::vector<std::string> plugins, names, listen;
+  std::vector<std::vector<std::string>> options;  ///< by row of PluginOptions()
+  std::string to, file, certificate, key;
+  bool http2 = false;
+};
+
+/// The app with every command; parsing fills `request` and `flags`, which outlive it.
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags);
+
+/// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
+Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
+
+std::string ManPage(const CLI::App& app);
+/// "bash", "zsh" or "fish".
+std::string Completion(const CLI::App& app, const std::string& shell);
+
+/// All of `weir`: the exit code. Nothing is thrown out of it.
+int Main(int argc, char** argv) noexcept;
+
+}  // namespace weir::cli

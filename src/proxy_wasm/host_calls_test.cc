@@ -1,0 +1,448 @@
+// What each host call answers, in both modes, through the real engine. One guest a case: the calls of on_request_headers, their
+// statuses, and what they left behind.
+#include <gtest/gtest.h>
+
+#include "proxy_wasm/testing/guest.h"
+
+namespace weir::proxy_wasm {
+namespace {
+
+using namespace testing;
+using namespace std::literals;
+using enum Callback;
+using Strings = std::vector<std::string>;
+using Numbers = std::vector<uint32_t>;
+
+/// Runs `code` in on_request_headers of one stream, whose state the test sets and reads.
+class HostCallsTest : public ::testing::TestWithParam<Statuses> {
+ protected:
+  bool strict() const { return GetParam() == Statuses::kStrict; }
+  /// `status` in strict mode, OK in lenient.
+  uint32_t Swallowed(uint32_t status) const { return strict() ? status : 0; }
+
+  void Report(const std::string& call) { code_ += Guest::Report(call); }
+  std::string Call(std::string_view name, std::string_view args) { return "(call $" + std::string(name) + " " + std::string(args) + ")"; }
+  /// Reports the status, and logs the bytes answered.
+  void ReportBytes(std::string_view name, std::string_view args) {
+    code_ += "(i32.store (i32.const 512) (i32.const 1)) (i32.store (i32.const 516) (i32.const 0))";
+    Report(Call(name, std::string(args) + std::string(kPut)));
+    code_ += Guest::Log(kGot);
+  }
+  std::string N(uint32_t number) { return "(i32.const " + std::to_string(number) + ") "; }
+  std::string S(std::string_view bytes) { return guest_.S(bytes) + " "; }
+
+  FilterStatus Run(Callback callback = kOnRequestHeaders) {
+    guest_.On(callback, code_);
+    PluginSpec spec = SpecNamed("t");
+    spec.statuses = GetParam();
+    spec.configuration = "configuration";
+    spec.root_id = "root";
+    plugin_ = std::move(*Load(guest_, world_, spec));
+    filter_ = plugin_->NewHttpFilter(stream_);
+    const FilterStatus status = filter_->OnRequestHeaders(5, EndOfStream::kYes);
+    if (status == FilterStatus::kFailed) ADD_FAILURE() << plugin_->stats().last_error;
+    return status;
+  }
+  const Numbers& statuses() const { return world_.timers.periods; }
+  FakeMap& headers() { return *stream_.maps[0]; }
+
+  Guest guest_;
+  std::string code_;
+  FakeWorld world_;
+  FakeStream stream_;
+  std::unique_ptr<Plugin> plugin_;
+  std::unique_ptr<HttpFilter> filter_;
+};
+INSTANTIATE_TEST_SUITE_P(Modes, HostCallsTest, ::testing::Values(Statuses::kLenient, Statuses::kStrict),
+                         [](const auto& info) { return info.param == Statuses::kStrict ? "strict" : "lenient"; });
+
+constexpr std::string_view kGet = "proxy_get_header_map_value", kAdd = "proxy_add_header_map_value",
+                           kReplace = "proxy_replace_header_map_value", kRemove = "proxy_remove_header_map_value",
+                           kPairs = "proxy_get_header_map_pairs", kSetPairs = "proxy_set_header_map_pairs";
+
+TEST_P(HostCallsTest, HeaderValues) {
+  headers().list.insert(headers().list.end(), {{"x", "1"}, {"x", "2"}, {"cookie", "a=1"}, {"cookie", "b=2"}, {"set-cookie", "s"}, {"set-cookie", "t"}, {"empty", ""}});
+  for (std::string_view name : {"X", "cookie", "set-cookie", "empty", ":method", "none"}) ReportBytes(kGet, N(0) + S(name));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(world_.log.lines, (Strings{"1,2", "a=1; b=2", "s", "", "GET", ""}));
+}
+
+TEST_P(HostCallsTest, ManyValuesOfOneName) {
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {
+    headers().list.emplace_back("x", std::to_string(i));
+    expected += (i > 0 ? "," : "") + std::to_string(i);
+  }
+  ReportBytes(kGet, N(0) + S("x"));
+  Run();
+  EXPECT_EQ(world_.log.lines, Strings{expected});
+}
+
+TEST_P(HostCallsTest, MapsOutsideOfTheirPhase) {
+  ReportBytes(kGet, N(2) + S("x"));
+  Report(Call(kPairs, N(2) + std::string(kPut)));
+  code_ += "(call $proxy_set_tick_period_milliseconds (i32.load (i32.load (i32.const 512)))) drop";  // the count
+  code_ += "(call $proxy_set_tick_period_milliseconds (i32.load (i32.const 516))) drop";            // the size
+  Report(Call(kAdd, N(2) + S("x") + S("y")));
+  ReportBytes(kGet, N(7) + S("x"));
+  ReportBytes(kGet, N(8) + S("x"));
+  Report(Call(kPairs, N(8) + std::string(kPut)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{1, 0, 0, 4, Swallowed(2), 1, Swallowed(2), Swallowed(2)}));
+}
+
+TEST_P(HostCallsTest, SwallowedCallsWriteZerosAreSaidOnceAndCounted) {
+  ReportBytes(kGet, N(8) + S("x"));
+  ReportBytes(kGet, N(9) + S("x"));
+  code_ += "(call $proxy_set_tick_period_milliseconds (i32.load (i32.const 512))) drop";
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{Swallowed(2), Swallowed(2), strict() ? 1u : 0u}));
+  EXPECT_EQ(world_.log.Count("proxy_get_header_map_value answers BAD_ARGUMENT: no such map id"), strict() ? 0u : 1u);
+  if (strict()) return;
+  ASSERT_EQ(world_.metrics.cells.size(), 1u);
+  EXPECT_EQ(world_.metrics.cells[0].name, "weir_hostcall_rejected_total{plugin=t,call=proxy_get_header_map_value,reason=BAD_ARGUMENT}");
+  EXPECT_EQ(world_.metrics.cells[0].value, 2u);
+}
+
+TEST_P(HostCallsTest, HeaderWrites) {
+  headers().list.insert(headers().list.end(), {{"x", "1"}, {"x", "2"}, {"y", "1"}});
+  Report(Call(kAdd, N(0) + S("Y") + S("2")));
+  Report(Call(kReplace, N(0) + S("X") + S("3")));
+  Report(Call(kReplace, N(0) + S(":path") + S("/new")));
+  Report(Call(kRemove, N(0) + S("User-Agent")));
+  Report(Call(kRemove, N(0) + S("absent")));
+  Report(Call(kAdd, N(0) + S("content-length") + S("99")));  // the host's
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(headers()["x"], "3");
+  EXPECT_EQ(headers()[":path"], "/new");
+  EXPECT_EQ(headers()["user-agent"], "(none)");
+  EXPECT_EQ(headers()["content-length"], "(none)");
+  EXPECT_EQ(std::count(headers().list.begin(), headers().list.end(), std::pair<std::string, std::string>("y", "2")), 1);
+}
+
+TEST_P(HostCallsTest, BadHeaderWritesAreRefused) {
+  const HeaderList before = headers().list;
+  for (auto [name, value] : {std::pair{""sv, "v"sv}, {"a b"sv, "v"sv}, {"a"sv, "x\r\ny: z"sv}, {"a"sv, "\0"sv}, {":status"sv, "200"sv}, {":path"sv, "x"sv}}) {
+    Report(Call(kAdd, N(0) + S(name) + S(value)));
+    Report(Call(kReplace, N(0) + S(name) + S(value)));
+  }
+  for (std::string_view name : {":path", ":method", ":authority", ""}) Report(Call(kRemove, N(0) + S(name)));
+  Run();
+  EXPECT_EQ(statuses(), Numbers(16, Swallowed(2)));
+  EXPECT_EQ(headers().list, before);
+}
+
+TEST_P(HostCallsTest, WritesAfterTheHeadersWereSent) {
+  stream_.writable = false;
+  const HeaderList before = headers().list;
+  Report(Call(kAdd, N(0) + S("x") + S("y")));
+  Report(Call(kRemove, N(0) + S("user-agent")));
+  Report(Call(kSetPairs, N(0) + S("")));
+  Run();
+  EXPECT_EQ(statuses(), Numbers(3, Swallowed(2)));
+  EXPECT_EQ(headers().list, before);
+}
+
+TEST_P(HostCallsTest, SetPairsReplacesAllButFramingAndAbsentPseudoHeaders) {
+  headers().list.insert(headers().list.end(), {{"content-length", "3"}, {"x", "1"}});
+  std::string pairs;
+  SerializePairs(HeaderList{{":path", "/n"}, {"A", "1"}, {"a", "2"}, {"transfer-encoding", "chunked"}}, &pairs);
+  Report(Call(kSetPairs, N(0) + S(pairs)));
+  Run();
+  EXPECT_EQ(statuses(), Numbers{0});
+  EXPECT_EQ(headers().list, (HeaderList{{":method", "GET"}, {":path", "/n"}, {":authority", "example.com"}, {":scheme", "https"},
+                                        {"content-length", "3"}, {"a", "1"}, {"a", "2"}}));
+}
+
+TEST_P(HostCallsTest, MalformedPairsNeverWipeTheHeaders) {
+  const HeaderList before = headers().list;
+  std::string bad;
+  SerializePairs(HeaderList{{"ok", "1"}, {"bad\r\n", "1"}}, &bad);
+  for (std::string_view pairs : {"\1"sv, "\1\0\0\0"sv, "\1\0\0\0\xff\xff\xff\xff\0\0\0\0"sv, std::string_view(bad)})
+    Report(Call(kSetPairs, N(0) + S(pairs)));
+  Run();
+  EXPECT_EQ(statuses(), Numbers(4, Swallowed(2)));
+  EXPECT_EQ(headers().list, before);
+}
+
+constexpr std::string_view kGetBuffer = "proxy_get_buffer_bytes", kSetBuffer = "proxy_set_buffer_bytes";
+
+TEST_P(HostCallsTest, ReadsBuffers) {
+  stream_.bodies[0] = "0123456789";
+  ReportBytes(kGetBuffer, N(0) + N(2) + N(3));
+  ReportBytes(kGetBuffer, N(0) + N(0) + N(UINT32_MAX));
+  ReportBytes(kGetBuffer, N(0) + N(10) + N(1));  // at the end: OK and nothing
+  ReportBytes(kGetBuffer, N(0) + N(1) + N(UINT32_MAX));  // overflow
+  ReportBytes(kGetBuffer, N(1) + N(0) + N(1));  // not there
+  ReportBytes(kGetBuffer, N(7) + N(0) + N(99));
+  ReportBytes(kGetBuffer, N(9) + N(0) + N(1));  // unknown
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, Swallowed(2), 1, 0, Swallowed(2)}));
+  EXPECT_EQ(world_.log.lines[0], "234");
+  EXPECT_EQ(world_.log.lines[1], "0123456789");
+  EXPECT_EQ(world_.log.lines[2], "");
+  EXPECT_TRUE(world_.log.Has("configuration"));
+}
+
+TEST_P(HostCallsTest, WritesBodies) {
+  stream_.bodies[0] = "body";
+  Report(Call(kSetBuffer, N(0) + N(0) + N(0) + S("<")));                    // prepend
+  Report(Call(kSetBuffer, N(0) + N(UINT32_MAX) + N(0) + S(">")));           // append
+  Report(Call(kSetBuffer, N(0) + N(2) + N(2) + S("--")));                   // replace the middle
+  Report(Call(kSetBuffer, N(0) + N(3) + N(0) + S("+")));                    // inject
+  Report(Call(kSetBuffer, N(1) + N(0) + N(0) + S("x")));                    // not there
+  Report(Call(kSetBuffer, N(7) + N(0) + N(0) + S("x")));                    // read-only
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, Swallowed(1), Swallowed(2)}));
+  EXPECT_EQ(stream_.bodies[0], "<b-+-y>");
+}
+
+TEST_P(HostCallsTest, LocalResponse) {
+  std::string pairs;
+  SerializePairs(HeaderList{{"X-Why", "because"}, {":status", "299"}, {"content-length", "1"}}, &pairs);
+  Report(Call("proxy_send_local_response", N(403) + S("details") + S("body") + S(pairs) + "(i32.const -1)"));
+  Report(Call("proxy_send_local_response", N(404) + S("") + S("") + S("") + N(0)));  // the first wins
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0}));
+  ASSERT_TRUE(stream_.local);
+  EXPECT_EQ(stream_.local->status, 403u);
+  EXPECT_EQ(stream_.local->details, "details");
+  EXPECT_EQ(stream_.local->body, "body");
+  EXPECT_EQ(stream_.local->headers, (HeaderList{{"x-why", "because"}}));
+  EXPECT_EQ(stream_.local->grpc_status, -1);
+  EXPECT_TRUE(world_.log.Has("ignored"));
+}
+
+TEST_P(HostCallsTest, LocalResponseOfAnOddStatusAndBadHeaders) {
+  std::string pairs;
+  SerializePairs(HeaderList{{"ok", "1"}, {"bad", "a\r\nb"}}, &pairs);
+  Report(Call("proxy_send_local_response", N(403) + S("") + S("b") + S(pairs) + N(16)));
+  Report(Call("proxy_send_local_response", N(199) + S("") + S("") + S("\1") + N(17)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{Swallowed(2), Swallowed(2)}));
+  EXPECT_EQ(bool(stream_.local), !strict());
+  if (strict()) return;
+  EXPECT_EQ(stream_.local->headers, (HeaderList{{"ok", "1"}}));  // what the plugin decided is not undone by a bad header
+  EXPECT_EQ(stream_.local->grpc_status, 16);
+}
+
+TEST_P(HostCallsTest, StatusesOutsideOfAResponseAreSentAs500) {
+  Report(Call("proxy_send_local_response", N(600) + S("") + S("") + S("") + "(i32.const -1)"));
+  Run();
+  EXPECT_EQ(stream_.local->status, 500u);
+  EXPECT_TRUE(world_.log.Has("sent as 500"));
+}
+
+TEST_P(HostCallsTest, ContinueAndClose) {
+  for (uint32_t type : {0, 1, 2, 4}) Report(Call("proxy_continue_stream", N(type)));
+  for (uint32_t type : {0, 1, 2, 4}) Report(Call("proxy_close_stream", N(type)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, Swallowed(12), Swallowed(2), 0, 0, Swallowed(2), Swallowed(2)}));
+  EXPECT_EQ(stream_.resumed[0] + stream_.resumed[1] * 10, 11);
+  EXPECT_EQ(stream_.resets[0] + stream_.resets[1] * 10, 11);
+}
+
+TEST_P(HostCallsTest, EffectiveContextIsRestored) {
+  Report(Call("proxy_set_effective_context", N(1)));
+  ReportBytes(kGet, N(0) + S(":path"));
+  Report(Call("proxy_set_effective_context", N(2)));
+  ReportBytes(kGet, N(0) + S(":path"));
+  Report(Call("proxy_set_effective_context", N(3)));
+  Report(Call("proxy_set_effective_context", N(1)));
+  guest_.On(kOnResponseHeaders, Guest::Do("(call $proxy_get_header_map_value (i32.const 0) " + S(":path") + std::string(kPut) + ")") + Guest::Log(kGot));
+  Run();
+  filter_->OnResponseHeaders(0, EndOfStream::kYes);
+  EXPECT_EQ(statuses(), (Numbers{0, 1, 0, 0, 2, 0}));
+  EXPECT_EQ(world_.log.lines.back(), "/a/b?c=d");
+}
+
+TEST_P(HostCallsTest, Properties) {
+  stream_.properties[Property::kSourceAddress] = std::string("127.0.0.1:1");
+  stream_.properties[Property::kConnectionMtls] = true;
+  for (std::string_view path : {"request\0path"sv, "request\0url_path"sv, "request\0query"sv, "request\0host"sv, "request\0method\0"sv,
+                                "request.useragent"sv, "request\0headers\0User-Agent"sv, "plugin_name"sv, "plugin_root_id"sv,
+                                "plugin_vm_id"sv, "source\0address"sv})
+    ReportBytes("proxy_get_property", S(path));
+  ReportBytes("proxy_get_property", S("no.such"));
+  ReportBytes("proxy_get_property", S("request"));
+  ReportBytes("proxy_get_property", S("response\0headers\0x"sv));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 1}));
+  EXPECT_EQ(Strings(world_.log.lines.begin(), world_.log.lines.begin() + 11),
+            (Strings{"/a/b?c=d", "/a/b", "c=d", "example.com", "GET", "curl/8", "curl/8", "t", "root", "t", "127.0.0.1:1"}));
+}
+
+TEST_P(HostCallsTest, SetsProperties) {
+  Report(Call("proxy_set_property", S("my\0own"sv) + S("value")));
+  ReportBytes("proxy_get_property", S("my.own"));
+  Report(Call("proxy_set_property", S("request\0id"sv) + S("value")));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, Swallowed(1)}));
+  EXPECT_EQ(world_.log.lines[0], "value");
+}
+
+TEST_P(HostCallsTest, SharedData) {
+  ReportBytes("proxy_get_shared_data", S("k"));  // replaced below: three return pointers
+  code_.clear();
+  auto get = [&] { return Call("proxy_get_shared_data", S("k") + std::string(kPut) + N(520)); };
+  Report(get());
+  Report(Call("proxy_set_shared_data", S("k") + S("v1") + N(0)));
+  Report(get());
+  code_ += Guest::Log(kGot);
+  Report("(i32.load (i32.const 520))");
+  Report(Call("proxy_set_shared_data", S("k") + S("v2") + N(9)));
+  Report(Call("proxy_set_shared_data", S("k") + S("v2") + N(1)));
+  Report(Call("proxy_set_shared_data", S("new") + S("v") + N(1)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{1, 0, 0, 1, 8, 0, 8}));
+  EXPECT_EQ(world_.log.lines, Strings{"v1"});
+  EXPECT_EQ((world_.shared_data.entries[{"t", "k"}].value), "v2");
+}
+
+TEST_P(HostCallsTest, Queues) {
+  Report(Call("proxy_register_shared_queue", S("q") + N(512)));
+  Report(Call("proxy_resolve_shared_queue", S("t") + S("q") + N(512)));
+  Report(Call("proxy_resolve_shared_queue", S("other") + S("q") + N(512)));
+  Report(Call("proxy_enqueue_shared_queue", N(1) + S("item")));
+  Report(Call("proxy_enqueue_shared_queue", N(9) + S("item")));
+  ReportBytes("proxy_dequeue_shared_queue", N(1));
+  ReportBytes("proxy_dequeue_shared_queue", N(1));
+  ReportBytes("proxy_dequeue_shared_queue", N(9));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 1, 0, 1, 0, 7, 1}));
+  EXPECT_EQ(world_.log.lines[0], "item");
+}
+
+TEST_P(HostCallsTest, Metrics) {
+  auto i64 = [](int64_t n) { return "(i64.const " + std::to_string(n) + ")"; };
+  Report(Call("proxy_define_metric", N(0) + S("c") + N(512)));           // 1
+  Report(Call("proxy_define_metric", N(2) + S("h") + N(512)));           // 2
+  Report(Call("proxy_increment_metric", N(1) + i64(3)));
+  Report(Call("proxy_record_metric", N(1) + i64(4)));
+  Report(Call("proxy_increment_metric", N(1) + i64(-1)));
+  Report(Call("proxy_get_metric", N(1) + N(512)));
+  Report("(i32.load (i32.const 512))");
+  Report(Call("proxy_get_metric", N(2) + N(512)));
+  Report(Call("proxy_increment_metric", N(9) + i64(1)));
+  Report(Call("proxy_record_metric", N(9) + i64(1)));
+  Report(Call("proxy_define_metric", N(3) + S("x") + N(512)));
+  Report(Call("proxy_define_metric", N(1) + S("c") + N(512)));           // another type
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 2, 0, 7, 2, 1, 1, Swallowed(2), Swallowed(2)}));
+  EXPECT_EQ(world_.metrics.cells.back().name == "c_gauge", !strict());
+}
+
+TEST_P(HostCallsTest, ForeignFunctions) {
+  world_.shared_data.Set("t", "k", "v", 0);
+  world_.foreign["echo"] = [](Plugin&, std::string_view argument) {
+    return ForeignAnswer{ForeignAnswer::Status::kOk, "<" + std::string(argument) + ">"};
+  };
+  const std::string_view call = "proxy_call_foreign_function";
+  ReportBytes(call, S("echo") + S("x"));
+  ReportBytes(call, S("none") + S(""));
+  ReportBytes(call, S("weir.shared_set_ttl") + S("\x10\0\0\0\0\0\0\0k"sv));
+  ReportBytes(call, S("weir.shared_set_ttl") + S("\x10"));
+  ReportBytes(call, S("weir.shared_keys") + S(""));
+  ReportBytes(call, S("weir.shared_delete") + S("k"));
+  ReportBytes(call, S("weir.shared_delete") + S("k"));
+  ReportBytes(call, S("clear_route_cache") + S(""));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 1, 0, 2, 0, 0, 1, 0}));
+  EXPECT_EQ(world_.log.lines[0], "<x>");
+  EXPECT_EQ(world_.shared_data.ttl_ms, 16u);
+  EXPECT_TRUE(world_.log.Has("k\\x00"));
+  EXPECT_EQ(stream_.route_clears, 1);
+}
+
+TEST_P(HostCallsTest, CallsToUpstreamsFailSoThatNoSdkPanicsAndSaySoOnce) {
+  std::string good, bad;
+  SerializePairs(HeaderList{{":method", "GET"}, {":path", "/"}, {":authority", "a"}}, &good);
+  SerializePairs(HeaderList{{":method", "GET"}, {":path", "/"}}, &bad);
+  auto http = [&](std::string_view headers) { return Call("proxy_http_call", S("up") + S(headers) + S("") + S("") + N(100) + N(512)); };
+  Report(http(good));
+  Report(http(good));
+  Report(http(bad));
+  Report(Call("proxy_grpc_call", S("up") + S("s") + S("m") + S("") + S("") + N(100) + N(512)));
+  Report(Call("proxy_grpc_stream", S("up") + S("s") + S("m") + S("") + N(512)));
+  Report(Call("proxy_grpc_send", N(1) + S("x") + N(0)));
+  Report(Call("proxy_grpc_cancel", N(1)));
+  Report(Call("proxy_grpc_close", N(1)));
+  Report(Call("proxy_get_status", N(520) + std::string(kPut)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{10, 10, 2, 10, 10, 1, 1, 1, 0}));
+  EXPECT_EQ(world_.log.Count("HTTP calls are not available in this version"), 1u);
+  EXPECT_EQ(world_.log.Count("gRPC calls are not available in this version"), 1u);
+}
+
+TEST_P(HostCallsTest, LogsLinesWithoutControlCharacters) {
+  Report(Call("proxy_log", N(4) + S("two\nlines\r\n\x1b[31m\n")));
+  Report(Call("proxy_log", N(6) + S("x")));
+  Report(Call("proxy_log", N(0) + S("below the level")));
+  Report(Call("proxy_get_log_level", N(512)));
+  Report("(i32.load (i32.const 512))");
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, Swallowed(2), 0, 0, 1}));
+  ASSERT_GE(world_.log.lines.size(), 3u);
+  EXPECT_EQ(Strings(world_.log.lines.begin(), world_.log.lines.begin() + 3), (Strings{"two", "lines", "\\x1b[31m"}));
+  EXPECT_EQ(world_.log.levels[0], LogLevel::kError);
+  EXPECT_FALSE(world_.log.Has("below"));
+}
+
+TEST_P(HostCallsTest, AllocatorGivesNothing) {
+  guest_.allocator = "(func (export \"malloc\") (param i32) (result i32) (i32.const 0))";
+  ReportBytes(kGet, N(0) + S(":path"));
+  ReportBytes(kGet, N(0) + S("none"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{6, 1}));
+}
+
+TEST_P(HostCallsTest, AllocatorGivesABadRange) {
+  guest_.allocator = "(func (export \"proxy_on_memory_allocate\") (param i32) (result i32) (i32.const 131071))";
+  ReportBytes(kGet, N(0) + S(":path"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{6}));
+}
+
+TEST_P(HostCallsTest, NoAllocator) {
+  guest_.allocator = "(func)";
+  ReportBytes(kGet, N(0) + S(":path"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{6}));
+}
+
+TEST_P(HostCallsTest, AllocatorMayGrowTheMemory) {
+  guest_.allocator = "(func (export \"malloc\") (param i32) (result i32) (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))";
+  ReportBytes(kGet, N(0) + S(":path"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0}));
+  EXPECT_EQ(world_.log.lines, Strings{"/a/b?c=d"});
+}
+
+TEST_P(HostCallsTest, HostCallsFromTheAllocatorAreRefused) {
+  guest_.allocator = "(func (export \"malloc\") (param i32) (result i32)"
+                     "(i32.store (i32.const 600) (call $proxy_get_header_map_size (i32.const 0) (i32.const 604)))"
+                     "(drop (call $proxy_log (i32.const 2) (i32.const 1024) (i32.const 1))) (i32.const 65536))";
+  guest_.more = "(func (drop (call $proxy_get_header_map_size (i32.const 0) (i32.const 0))))";  // so that it is imported
+  ReportBytes(kGet, N(0) + S(":path"));
+  Report("(i32.load (i32.const 600))");
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 10}));
+  EXPECT_EQ(world_.log.lines, (Strings{":", "/a/b?c=d"}));  // logging is allowed
+}
+
+TEST(HostCalls, AllocatorThatTrapsEndsTheCallback) {
+  Guest guest;
+  guest.allocator = "(func (export \"malloc\") (param i32) (result i32) unreachable)";
+  guest.On(kOnRequestHeaders, Guest::Do("(call $proxy_get_header_map_value (i32.const 0) " + guest.S(":path") + std::string(kPut) + ")"));
+  FakeWorld world;
+  auto plugin = Load(guest, world);
+  FakeStream stream;
+  auto filter = (*plugin)->NewHttpFilter(stream);
+  EXPECT_EQ(filter->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kFailed);
+  EXPECT_NE((*plugin)->stats().last_error.find("unreachable"), std::string::npos) << (*plugin)->stats().last_error;
+}
+
+}  // namespace
+}  // namespace weir::proxy_wasm
