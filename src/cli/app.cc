@@ -46,6 +46,17 @@ Examples:
 Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
 )";
 
+// In the list of commands the first line of each is enough; `weir COMMAND --help` has the rest.
+class ShortCommands : public CLI::Formatter {
+ public:
+  std::string make_subcommand(const CLI::App* command) const override {
+    const std::string about = command->get_description();
+    std::stringstream out;
+    CLI::detail::format_help(out, command->get_name(), about.substr(0, about.find('\n')), column_width_);
+    return out.str();
+  }
+};
+
 // One use, one value: "--plugin a b" does not swallow b.
 CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::string>& values, const std::string& help,
                      const std::string& value_name) {
@@ -267,6 +278,7 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags) {
   auto app = std::make_unique<CLI::App>(kAbout, "weir");
   app->set_version_flag("--version,-V", std::string(kVersion), "print the version");
   app->require_subcommand(0, 1);
+  app->formatter(std::make_shared<ShortCommands>());
   app->get_formatter()->column_width(34);
   AddRun(*app, request, flags);
   AddRest(*app, request);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/nginx.h"
+#include "cli/nginx_config.h"
 #include "cli/run.h"
 
 namespace weir::cli {

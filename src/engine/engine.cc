@@ -23,6 +23,7 @@ constexpr bool kParallelCompilation = true;
 // Of one module. wasm-bindgen makes two tables, C++ one.
 constexpr uint32_t kTablesMax = 4;
 constexpr size_t kTableElements = 1u << 20;       // Limits::table_elements holds below it
+constexpr uint64_t kReservationBytes = 4ull << 30;
 constexpr uint64_t kSlotGuardBytes = 64ull << 20; // generous: Wasmtime's own guards are 32 MiB a slot
 constexpr size_t kWasmStackMax = 1u << 20;
 constexpr size_t kHostStackBytes = 512u << 10;    // of the thread, for what is not the guest: host functions above it, the embedder below
@@ -57,6 +58,13 @@ void SetPooling(const EngineOptions& options, uint32_t instances, wasm_config_t*
   wasmtime_pooling_allocation_config_max_core_instance_size_set(pool, 4u << 20);
   wasmtime_pooling_allocation_strategy_set(config, pool);
   wasmtime_pooling_allocation_config_delete(pool);
+}
+
+/// All that 32 bits reach is reserved, so that a memory never moves and bounds checks cost nothing.
+void SetMemory(wasm_config_t* config) {
+  wasmtime_config_memory_reservation_set(config, kReservationBytes);
+  wasmtime_config_memory_may_move_set(config, false);
+  wasmtime_config_memory_init_cow_set(config, true);
 }
 
 /// What real plugins need, and no more: one unshared memory of 32 bits, no garbage collector, no coroutines.
@@ -95,11 +103,10 @@ Result<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options) {
   wasmtime_config_debug_info_set(config, false);
   wasmtime_config_max_wasm_stack_set(config, stack);
   wasmtime_config_parallel_compilation_set(config, options.parallel_compilation && kParallelCompilation);
-  wasmtime_config_memory_init_cow_set(config, true);
   wasmtime_config_native_unwind_info_set(config, true);
   SetFeatures(config);
-  // Slots are as large as code wants them: 4 GiB, so that bounds checks cost nothing.
-  const bool pooling = options.pooling && AddressSpaceFits(instances * ((4ull << 30) + kSlotGuardBytes));
+  SetMemory(config);
+  const bool pooling = options.pooling && AddressSpaceFits(instances * (kReservationBytes + kSlotGuardBytes));
   if (pooling) SetPooling(options, instances, config);
   // Wasmtime checks the rest when it maps an artefact: its version, its settings, the features the code uses.
   const std::string code_key = std::string("weir-code-1;wasmtime-") + WASMTIME_VERSION + (options.fuel ? ";fuel" : "") +

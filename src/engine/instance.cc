@@ -44,6 +44,7 @@ class InstanceImpl final : public Instance {
   /// Takes what a failed call gave (one of both); the first failure is the one that counts.
   void Fail(ErrorPtr error, TrapPtr trap);
   Error StartError(ErrorPtr error, TrapPtr trap);
+  void TakeMemory(const wasmtime_extern_t& item);
 
   LinkedImpl& linked_;
   Ticker& ticker_;
@@ -52,7 +53,7 @@ class InstanceImpl final : public Instance {
   wasmtime_context_t* context_;
   wasmtime_instance_t instance_{};
   wasmtime_memory_t memory_{};
-  bool has_memory_ = false;
+  uint8_t* memory_base_ = nullptr;  ///< null: no memory; never moves (SetMemory in engine.cc)
   bool instantiated_ = false;  ///< before, exports are only known to the caller of a host function
   uint32_t depth_ = 0;
   uint32_t budget_ms_ = 0;   ///< of the call in progress; 0: none
@@ -82,15 +83,19 @@ Result<void> InstanceImpl::Start(uint32_t start_ms) {
   if (error != nullptr || trap != nullptr) return StartError(ErrorPtr(error), TrapPtr(trap));
   instantiated_ = true;
   wasmtime_extern_t memory;
-  has_memory_ = wasmtime_instance_export_get(context_, &instance_, kMemory.data(), kMemory.size(), &memory) &&
-                memory.kind == WASMTIME_EXTERN_MEMORY;
-  if (has_memory_) memory_ = memory.of.memory;
+  if (wasmtime_instance_export_get(context_, &instance_, kMemory.data(), kMemory.size(), &memory)) TakeMemory(memory);
   return {};
 }
 
 GuestMemory InstanceImpl::memory() {
-  if (!has_memory_) return {};
-  return {wasmtime_memory_data(context_, &memory_), wasmtime_memory_data_size(context_, &memory_)};
+  if (memory_base_ == nullptr) return {};
+  return {memory_base_, wasmtime_memory_data_size(context_, &memory_)};
+}
+
+void InstanceImpl::TakeMemory(const wasmtime_extern_t& item) {
+  if (item.kind != WASMTIME_EXTERN_MEMORY) return;
+  memory_ = item.of.memory;
+  memory_base_ = wasmtime_memory_data(context_, &memory_);
 }
 
 Result<Function> InstanceImpl::Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) {
@@ -121,7 +126,7 @@ void InstanceImpl::Begin(uint32_t budget_ms) {
   began_ns_ = 0;
   seen_ticks_ = ticker_.ticks();
   wasmtime_context_set_epoch_deadline(context_, 1);
-  ticker_.Begin(in_flight_);
+  ticker_.Begin(in_flight_, budget_ms);
 }
 
 void InstanceImpl::End() {
@@ -177,11 +182,9 @@ bool InstanceImpl::CallNested(const Function& function, RawValue* slots, size_t 
 }
 
 wasm_trap_t* InstanceImpl::HostCall(const HostImport& import, wasmtime_caller_t* caller, RawValue* slots) {
-  if (!instantiated_ && !has_memory_) [[unlikely]] {  // a start function calls
+  if (!instantiated_ && memory_base_ == nullptr) [[unlikely]] {  // a start function calls
     wasmtime_extern_t memory;
-    has_memory_ = wasmtime_caller_export_get(caller, kMemory.data(), kMemory.size(), &memory) &&
-                  memory.kind == WASMTIME_EXTERN_MEMORY;
-    if (has_memory_) memory_ = memory.of.memory;
+    if (wasmtime_caller_export_get(caller, kMemory.data(), kMemory.size(), &memory)) TakeMemory(memory);
   }
   const HostOutcome outcome = import.thunk(*this, self_, slots);
   if (outcome == HostOutcome::kReturn && alive_ && (ticker_.ticks() == seen_ticks_ || !OverBudget())) [[likely]] return nullptr;

@@ -86,6 +86,22 @@ TEST(Instance, MemoryGrowsToTheLimitAndNoFurther) {
   EXPECT_EQ(guest->trap().message, "unreachable (its memory is at the limit of 1 MiB)");
 }
 
+TEST(Instance, MemoryStaysWhereItIsWhenItGrows) {
+  constexpr char kEmpty[] = R"((module (memory (export "memory") 0)
+      (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+      (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))))";
+  for (const bool pooling : {true, false}) {
+    Guest guest(kEmpty, {}, {}, {.pooling = pooling});
+    EXPECT_EQ(guest->memory().size(), 0u);
+    EXPECT_EQ(guest.Run("grow", {1}), 0u);
+    EXPECT_TRUE(guest->memory().Store<uint32_t>(kPage - 4, 11));
+    EXPECT_EQ(guest.Run("grow", {4095}), 1u);  // 256 MiB
+    EXPECT_TRUE(guest->memory().Store<uint32_t>(4096 * kPage - 4, 12));
+    EXPECT_EQ(guest.Run("load", {kPage - 4}), 11u);
+    EXPECT_EQ(guest.Run("load", {4096 * kPage - 4}), 12u);
+  }
+}
+
 TEST(Instance, TrapSaysWhenMemoryIsNearItsLimit) {
   Guest near(kBasics, {}, {.memory_bytes = 16 * kPage});
   near.Run("grow", {11});

@@ -5,12 +5,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 namespace weir::engine {
 namespace {
 
 constexpr size_t kStackBytes = 256 << 10;    // sanitizers need more than the minimum
+constexpr uint64_t kNsPerMs = 1'000'000;
 constexpr long kLookNs = 20'000'000;         // parked without membarrier: how late a deadline may begin to count
 
 uint64_t ClockNs(clockid_t clock, bool* ok) {
@@ -85,28 +87,32 @@ void* Ticker::Main(void* self) {
 }
 
 void Ticker::Run() {
-  uint32_t idle = 0;
+  uint64_t period_ns = kTickNs, idle_ns = 0;
   while (!stop_.load(std::memory_order_acquire)) {
-    SleepNs(kTickNs);
-    idle = Scan() ? 0 : idle + 1;
+    SleepNs(static_cast<long>(period_ns));
+    const Seen seen = Scan();
     ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     wasmtime_engine_increment_epoch(engine_);
-    if (idle >= kIdleTicksMax) {
+    idle_ns = seen.called ? 0 : idle_ns + period_ns;
+    period_ns = seen.in_flight ? kTickNs : std::clamp(seen.budget_ms_min * kNsPerMs / 10, kTickNs, kLazyTickNsMax);
+    if (idle_ns >= kIdleNsMax) {
       Park();
-      idle = 0;
+      idle_ns = 0;
+      period_ns = kTickNs;
     }
   }
 }
 
-bool Ticker::Scan() {
+Ticker::Seen Ticker::Scan() {
   std::lock_guard lock(mutex_);
-  bool in_flight = false;
+  Seen seen;
   uint64_t serials = 0;
   for (InFlight* slot = first_; slot != nullptr; slot = slot->next) {
     const uint64_t serial = slot->serial.load(std::memory_order_acquire);
     serials += serial;
+    seen.budget_ms_min = std::min(seen.budget_ms_min, slot->budget_ms.load(std::memory_order_relaxed));
     if (serial % 2 == 0) continue;
-    in_flight = true;
+    seen.in_flight = true;
     if (slot->sample_serial.load(std::memory_order_relaxed) == serial) continue;
     bool ok;
     const uint64_t now = ClockNs(slot->clock.load(std::memory_order_acquire), &ok);
@@ -114,20 +120,20 @@ bool Ticker::Scan() {
     slot->sample_ns.store(now, std::memory_order_relaxed);
     slot->sample_serial.store(serial, std::memory_order_release);
   }
-  const bool called = serials != serials_;
+  seen.called = seen.in_flight || serials != serials_;
   serials_ = serials;
-  return in_flight || called;
+  return seen;
 }
 
 void Ticker::Park() {
   if (!membarrier_) {
-    for (bool busy = false; !busy && !stop_.load(std::memory_order_acquire); busy = Scan()) SleepNs(kLookNs);
+    for (bool busy = false; !busy && !stop_.load(std::memory_order_acquire); busy = Scan().called) SleepNs(kLookNs);
     return;
   }
   parked_.store(true, std::memory_order_relaxed);
   syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   // From here on every thread either sees `parked_`, or had stored its serial before: then Scan sees it.
-  if (Scan()) {
+  if (Scan().called) {
     parked_.store(false, std::memory_order_relaxed);
     return;
   }

@@ -43,6 +43,12 @@ std::string_view FrameName(std::string_view line) {
   std::string_view name = line.substr(dash + 3);
   // The module's name in front; operators of C++ have a '!' too, but not as their first one.
   if (const size_t mark = name.find('!'); mark != name.npos && mark > 0 && mark + 1 < name.size()) name.remove_prefix(mark + 1);
+  // Rust's hash of the function says nothing to a reader: "::h0123456789abcdef".
+  constexpr size_t kHashBytes = 19;
+  if (name.size() > kHashBytes && name.substr(name.size() - kHashBytes).starts_with("::h") &&
+      name.find_last_not_of("0123456789abcdef") == name.size() - kHashBytes + 2) {
+    name.remove_suffix(kHashBytes);
+  }
   return name;
 }
 

@@ -9,7 +9,7 @@
 #include "host/queues.h"
 #include "host/shared_data.h"
 #include "host/timers.h"
-#include "http/script_plugin.h"
+#include "base/script_plugin.h"
 
 namespace weir {
 namespace {
@@ -116,18 +116,18 @@ TEST(SharedData, LimitsOnBothSides) {
 TEST(SharedData, ManyThreadsCountWithCas) {
   SystemClock clock;
   InProcessSharedData data(clock);
-  data.Set("s", "n", "0", 0);
+  data.Set("s", "n", "", 0);
   auto count = [&] {
     for (int i = 0; i < 500; ++i) {
       while (true) {
         auto entry = data.Get("s", "n");
-        if (data.Set("s", "n", std::to_string(std::atoi(entry->value.c_str()) + 1), entry->cas) == StoreStatus::kOk) break;
+        if (data.Set("s", "n", entry->value + "+", entry->cas) == StoreStatus::kOk) break;
       }
     }
   };
   std::thread one(count), two(count);
   one.join(), two.join();
-  EXPECT_EQ(data.Get("s", "n")->value, "1000");
+  EXPECT_EQ(data.Get("s", "n")->value.size(), 1000u);
 }
 
 TEST(Queues, SameNameSameIdWithinASpace) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "http/script_plugin.h"
+#include "base/script_plugin.h"
 
 namespace weir {
 namespace {

@@ -201,11 +201,16 @@ char* TakePlugin(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
     if (equals == words[i].npos) {
       return Fail(cf, subject + std::string(key) + " wants a value: " + std::string(key) + "=…");
     }
+    const std::string_view value = words[i].substr(equals + 1);
+    if (value.starts_with('\'') || value.starts_with('"')) {
+      return Fail(cf, subject + "nginx knows quotes only around a whole argument; write '" + std::string(key) +
+                      "=…' instead of " + std::string(key) + "='…'");
+    }
     if (!row->repeatable && std::find(seen.begin(), seen.end(), key) != seen.end()) {
       return Fail(cf, subject + std::string(key) + " is given twice");
     }
     seen.push_back(key);
-    const std::string wrong = row->take(cf, *plugin, words[i].substr(equals + 1));
+    const std::string wrong = row->take(cf, *plugin, value);
     if (!wrong.empty()) return Fail(cf, subject + std::string(words[i]) + ": " + wrong);
   }
   const auto given = [&](std::string_view key) {

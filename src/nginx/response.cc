@@ -65,22 +65,28 @@ ngx_int_t NgxStream::HeadVerdict(Verdict verdict) {
   return NGX_ERROR;
 }
 
-/// The headers leave: what a plugin may do to the body is decided now.
+/// The chain let the headers pass: what a plugin may do to the body is decided now.
 ngx_int_t NgxStream::PassHead() {
   const bool wants_body = ResponseEnd() == EndOfStream::kNo &&
                           (!chain_.ignores_body(Direction::kResponse) || chain_.paused(Direction::kResponse));
-  response_state_ = wants_body || local_body_waits_ ? ResponseState::kBody : ResponseState::kPass;
+  if (!wants_body && !local_body_waits_) return SendHead(ResponseState::kPass);
   if (wants_body) {
     ngx_http_clear_content_length(r_);
     ngx_http_clear_accept_ranges(r_);
     ngx_http_weak_etag(r_);
     r_->filter_need_in_memory = 1;  // the copy filter reads files into memory for us
   }
+  response_state_ = ResponseState::kHeadReady;
+  return NGX_OK;
+}
+
+/// Returns as a header filter does.
+ngx_int_t NgxStream::SendHead(ResponseState next) {
+  response_state_ = next;
   const ngx_int_t rc = g_module.next_header_filter(r_);
   if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
     response_state_ = ResponseState::kDone;
     local_body_waits_ = false;
-    return rc;
   }
   return rc;
 }
@@ -91,33 +97,39 @@ ngx_int_t NgxStream::ReplaceResponse() {
   replaced_ = true;
   if (!FillLocal(response)) return NGX_ERROR;
   local_body_ = std::move(response.body);
-  local_body_waits_ = true;
+  local_body_waits_ = !local_body_.empty();
   if (r_->upstream != nullptr) {
     r_->upstream->upgrade = 0;
     Wake(Direction::kResponse);  // nobody needs the rest of its answer: RunResponse stops it
   }
-  const ngx_int_t rc = HeadVerdict(chain_.OnHeaders(Direction::kResponse, ResponseEnd()));
-  if (response_state_ != ResponseState::kBody) return rc;
+  ngx_int_t rc = HeadVerdict(chain_.OnHeaders(Direction::kResponse, ResponseEnd()));
+  if (rc == NGX_ERROR || rc > NGX_OK) return rc;
   // The caller may send nothing more (an empty answer, a static 304): the body goes now.
-  return Process(nullptr) == NGX_ERROR ? NGX_ERROR : rc;
+  if (response_state_ == ResponseState::kHeadReady || response_state_ == ResponseState::kPass) {
+    if (Process(nullptr) == NGX_ERROR) return NGX_ERROR;
+  }
+  return rc;
 }
 
-bool NgxStream::Emit(const BodyOut& body, ngx_buf_t* unchanged, ChainBuilder* out) {
-  if (body.unchanged && unchanged != nullptr) {
-    if (body.end == EndOfStream::kYes) response_state_ = ResponseState::kDone;
-    return out->Append(unchanged);
+/// Appends what the chain let out, and sends the headers before the first of it. False: the response is to be aborted.
+bool NgxStream::Emit(BodyOut& body, ngx_buf_t* given, ChainBuilder* out) {
+  const bool end = body.end == EndOfStream::kYes;
+  const bool unchanged = body.unchanged && given != nullptr;
+  const bool flush = given == nullptr || given->flush;
+  if (given != nullptr && !unchanged) Consume(given);
+  if (!unchanged && body.bytes.empty() && !end) return true;
+  if (response_state_ == ResponseState::kHeadReady) {
+    const ngx_int_t rc = SendHead(ResponseState::kBody);
+    if (rc == NGX_ERROR || rc > NGX_OK) return false;
+    if (response_state_ == ResponseState::kDone) return true;
   }
-  if (unchanged != nullptr) Consume(unchanged);
-  if (body.bytes.empty() && body.end == EndOfStream::kNo) return true;
-  ngx_buf_t* buf = response_chunks_.Add(r_->pool, body.bytes);
+  if (end) response_state_ = ResponseState::kDone;
+  if (unchanged) return out->Append(given);
+  ngx_buf_t* buf = response_chunks_.Add(r_->pool, std::move(body.bytes));
   if (!out->Append(buf)) return false;
-  if (body.end == EndOfStream::kYes) {
-    buf->last_buf = 1;
-    buf->last_in_chain = 1;
-    response_state_ = ResponseState::kDone;
-  } else {
-    buf->flush = unchanged == nullptr || unchanged->flush;
-  }
+  buf->last_buf = end;
+  buf->last_in_chain = end;
+  buf->flush = flush && !end;
   return true;
 }
 
@@ -134,7 +146,7 @@ bool NgxStream::TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_b
         if (rc == NGX_ERROR || rc > NGX_OK) return false;
         if (response_state_ == ResponseState::kDone) return true;
       }
-      if (buf == nullptr && body.unchanged) body.bytes = chunk, body.unchanged = false;
+      if (buf == nullptr && body.unchanged) body.bytes = chunk;
       return Emit(body, buf, out);
     case Verdict::kLocalResponse:
       if (buf != nullptr) Consume(buf);
@@ -153,8 +165,8 @@ ngx_int_t NgxStream::Forward(ngx_chain_t* out) {
   } else {
     r_->connection->buffered &= ~kHeld;
   }
-  // While the headers are held there is nothing below us to flush.
-  if (response_state_ == ResponseState::kHeadersHeld) return NGX_OK;
+  // While the headers are here there is nothing below us to flush.
+  if (response_state_ < ResponseState::kBody) return NGX_OK;
   return g_module.next_body_filter(r_, out);
 }
 
@@ -177,6 +189,13 @@ ngx_int_t NgxStream::Process(ngx_chain_t* in) {
         !Emit(body, nullptr, &out)) {
       return NGX_ERROR;
     }
+  }
+  if (replaced_ && response_state_ == ResponseState::kPass) {  // by an empty answer: only its end is missing
+    response_state_ = ResponseState::kDone;
+    ngx_buf_t* last = response_chunks_.Add(r_->pool, {});
+    if (!out.Append(last)) return NGX_ERROR;
+    last->last_buf = 1;
+    last->last_in_chain = 1;
   }
   if (local_body_waits_ && response_state_ != ResponseState::kHeadersHeld) {
     local_body_waits_ = false;
@@ -214,7 +233,12 @@ ngx_int_t NgxStream::Process(ngx_chain_t* in) {
                                                           static_cast<size_t>(buf->last - buf->pos))
                                        : std::string_view();
     if (chunk.empty() && end == EndOfStream::kNo) {  // a flush, or the end of a subrequest's part
-      if (!chain_.paused(Direction::kResponse) && !out.Append(buf)) return NGX_ERROR;
+      if (chain_.paused(Direction::kResponse)) continue;
+      if (response_state_ == ResponseState::kHeadReady) {
+        const ngx_int_t rc = SendHead(ResponseState::kBody);
+        if (rc == NGX_ERROR || rc > NGX_OK) return NGX_ERROR;
+      }
+      if (response_state_ != ResponseState::kDone && !out.Append(buf)) return NGX_ERROR;
       continue;
     }
     if (!TakeResponseChunk(chunk, end, buf, &out)) return NGX_ERROR;

@@ -95,8 +95,10 @@ class NgxStream final : public HttpExchange {
   };
   enum class ResponseState : uint8_t {
     kNone,
-    kHeadersHeld,  ///< nginx believes that they are sent
-    kBody,         ///< body events
+    kHeadersHeld,  ///< paused; nginx believes that they are sent
+    kHeadReady,    ///< through the chain; they leave with the first bytes of the body, so that a plugin that looks at the
+                   ///< body (or fails there) can still answer something else
+    kBody,         ///< they left; body events
     kPass,         ///< no plugin wants the body
     kDone,         ///< the end went out; what still comes is swallowed
   };
@@ -130,10 +132,11 @@ class NgxStream final : public HttpExchange {
   EndOfStream ResponseEnd() const;
   ngx_int_t HeadVerdict(Verdict verdict);
   ngx_int_t PassHead();
+  ngx_int_t SendHead(ResponseState next);
   ngx_int_t ReplaceResponse();
   void RunResponse();
   bool TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_buf_t* buf, ChainBuilder* out);
-  bool Emit(const BodyOut& body, ngx_buf_t* unchanged, ChainBuilder* out);
+  bool Emit(BodyOut& body, ngx_buf_t* given, ChainBuilder* out);
   ngx_int_t Forward(ngx_chain_t* out);
   ngx_int_t Process(ngx_chain_t* in);
 

@@ -6,9 +6,7 @@
 #include "base/nearest_name.h"
 #include "proxy_wasm/callbacks.h"
 #include "proxy_wasm/host_functions.h"
-#if __has_include("wasi/host_functions.h")
 #include "wasi/host_functions.h"
-#endif
 
 namespace weir::proxy_wasm {
 namespace {
@@ -23,10 +21,7 @@ constexpr Marker kMarkers[] = {{"proxy_abi_version_0_2_1", Version::k0_2_1},  //
 
 std::span<const abi::HostFunction> RowsOf(std::string_view module) {
   if (module == kModule) return HostFunctions();
-#if __has_include("wasi/host_functions.h")
-  if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") return wasi::HostFunctions();
-#endif
-  return {};
+  return wasi::HostFunctions(module);
 }
 
 /// WASI's rows are of every version.

@@ -3,9 +3,24 @@
 namespace weir::proxy_wasm {
 namespace {
 constexpr engine::ValType kI32s[2] = {engine::ValType::kI32, engine::ValType::kI32};
+
+wasi::WasiContext WasiContextOf(Core& core) {
+  return {.log = core.host.log,
+          .clock = core.host.clock,
+          .plugin = core.spec.name,
+          .environment = core.spec.environment,
+          .stderr_level = core.spec.stderr_level,
+          .line_bytes_max = core.spec.limits.log_line_bytes,
+          .random_bytes_max = core.spec.limits.random_bytes};
+}
 }
 
-Vm::Vm(Core& core) : core_(core), calls_(core, *this), selves_{&calls_, nullptr}, budget_ms_(core.spec.limits.start_ms) {}
+Vm::Vm(Core& core)
+    : core_(core),
+      calls_(core, *this),
+      wasi_(WasiContextOf(core)),
+      selves_{&calls_, &wasi_},
+      budget_ms_(core.spec.limits.start_ms) {}
 
 Error Vm::Trapped(std::string_view where) const {
   const engine::Trap& trap = instance_->trap();
@@ -63,6 +78,7 @@ Result<void> Vm::RunStartFunctions() {
     calls_.Enter(nullptr);
     const bool alive = instance_->Call(*function, slots, std::max(step.params, step.results), budget_ms_);
     calls_.Leave();
+    wasi_.Flush();
     if (!alive) return Trapped(step.name);
   }
   return {};

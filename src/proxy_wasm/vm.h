@@ -8,6 +8,7 @@
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/host_calls.h"
+#include "wasi/preview1.h"
 
 namespace weir::proxy_wasm {
 
@@ -33,6 +34,7 @@ class Vm {
     calls_.Enter(context);
     const bool alive = instance_->Call(function, slots, callbacks_.params(callback), budget_ms_);
     calls_.Leave();
+    wasi_.Flush();
     if (result != nullptr) *result = slots[0].i32;
     return alive;
   }
@@ -58,6 +60,7 @@ class Vm {
 
   Core& core_;
   HostCalls calls_;
+  wasi::Preview1 wasi_;
   abi::Selves selves_;
   Callbacks callbacks_;
   std::unique_ptr<engine::Instance> instance_;

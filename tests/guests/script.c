@@ -7,6 +7,7 @@
 //   rh setpairs (all pairs written back, and x-setpairs: 1) · prop a.b (header x-prop; bytes as hex when not printable)
 //   local STATUS BODY · pause MS (resumed by a tick) · hold (until end of stream; bodies) · stop (pause for good) · close
 //   sb prepend TEXT · append TEXT · replace TEXT (all held) · cut START SIZE TEXT · upper · grow BYTES  (at end of stream only)
+//   passfirst (the commands behind it only from the second event of this phase on)
 //   trap · loop · deep · eat · exit · log TEXT · pending (on_done answers false, and a tick calls proxy_done)
 #include "proxy_wasm.h"
 
@@ -153,6 +154,7 @@ static int Run(Stream* s, int phase, Text script, size_t size, int end) {
     Text command = Cut(&script, ';'), where = Cut(&command, ' '), op = Cut(&command, ' ');
     Text name = {kPhases[phase], phase == kLog ? 3 : phase == kDone ? 4 : 2};
     if (!Equal(where, name)) continue;
+    if (Equal(op, T("passfirst")) && s->calls[phase] == 1) return action;
     Misbehave(op);
     if (Equal(op, T("log"))) Log(command);
     if (Equal(op, T("local"))) {

@@ -28,6 +28,11 @@ class Case:
         self.arguments = ()
 
 
+def site(function):
+    """Marks a function that makes the NGINX which cases share."""
+    return function
+
+
 def case(site=None, **options):
     def add(function):
         ALL.append(Case(function, site, options))
@@ -63,7 +68,7 @@ class Bench:
     """What a case uses: `up` (the upstream), nginx(…) (stopped and removed at the end)."""
 
     def __init__(self, keep):
-        self.up, self.made, self.keep = Upstream(), [], keep
+        self.up, self.made, self.keep, self.failed = Upstream(), [], keep, False
 
     def nginx(self, *arguments, **more):
         n = Nginx(*arguments, upstream=self.up, **more)
@@ -73,7 +78,7 @@ class Bench:
     def started(self, *arguments, **more):
         return self.nginx(*arguments, **more).start()
 
-    def close(self, failed=False):
+    def close(self):
         problems = []
         for n in reversed(self.made):
             try:
@@ -81,7 +86,7 @@ class Bench:
             except AssertionError as e:
                 problems.append(str(e))
             problems += n.sanitizer_reports()
-            if self.keep and (failed or problems):
+            if self.keep and (self.failed or problems):
                 print(f"     kept: {n.dir}")
             else:
                 n.remove()
@@ -93,8 +98,11 @@ class Runner:
     def __init__(self, keep):
         self.keep, self.site, self.bench, self.running = keep, None, None, None
         self.late = []  # problems found when a site ended
+        self.dead = set()  # sites that did not start
 
     def _site(self, case):
+        if case.site in self.dead:
+            raise AssertionError(f"{case.site.__module__}.{case.site.__name__} did not start; see above")
         if self.site is not case.site:
             self.end_site()
             self.bench = Bench(self.keep)
@@ -103,9 +111,12 @@ class Runner:
                 if not self.running.process:
                     self.running.start()
                 self.site = case.site
-            except BaseException:
-                self.bench.close(failed=True)
+            except BaseException as e:
+                self.bench.failed = True
+                self.bench.close()
                 self.bench = None
+                if not isinstance(e, Skip):
+                    self.dead.add(case.site)
                 raise
         return self.running
 
@@ -141,15 +152,17 @@ class Runner:
             raise
         except AssertionError as e:
             where = traceback.extract_tb(e.__traceback__)[-1]
-            self._after_failure(case)
+            self._after_failure(own or self.bench)
             return f"{where.name}:{where.lineno} {where.line}: {e}"
         except Exception:
-            self._after_failure(case)
+            self._after_failure(own or self.bench)
             return traceback.format_exc(limit=-4)
         finally:
             problems = own.close() if own else []
         return problems[0] if problems else None
 
-    def _after_failure(self, case):
-        if case.site and self.running and self.running.process and self.running.process.poll() is not None:
+    def _after_failure(self, bench):
+        if bench:
+            bench.failed = True
+        if self.running and self.running.process and self.running.process.poll() is not None:
             self.end_site()

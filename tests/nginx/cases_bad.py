@@ -121,7 +121,7 @@ def start_also_fails_and_says_so(t):
 @case(log=".")
 def a_plugin_that_logs_in_start_is_heard(t):
     """What the plugin said before it refused is in the message or beside it."""
-    n = t.nginx("weir_plugin p {guests}/script.wasm config_inline='start trap';", PLACE)
+    n = t.nginx("weir_plugin p {guests}/script.wasm 'config_inline=start trap';", PLACE)
     text = refused(n, "unreachable")
     assert "OnConfigure" in text or "Misbehave" in text or "proxy_on_configure" in text, f"no backtrace by names: {text}"
 
@@ -137,7 +137,7 @@ def configurations_of_every_kind(t):
 
 @case()
 def all_arguments_at_once(t):
-    n = t.started("""weir_plugin p {guests}/script.wasm config_inline='do rh prop plugin_root_id' root_id=the-root vm_id=the-vm vm_config=v
+    n = t.started("""weir_plugin p {guests}/script.wasm 'config_inline=do rh prop plugin_root_id' root_id=the-root vm_id=the-vm vm_config=v
                      env=A=1 env=B=2=3 memory=64m timeout=100ms start_timeout=10s on_error=open statuses=strict;""", PLACE)
     equal(request(n.port).status, 200)
     equal(t.up.last().get("x-prop"), "0:the-root")

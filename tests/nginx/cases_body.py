@@ -7,7 +7,7 @@ from client import Connection, curl, h2, message, request
 
 @site
 def main(t):
-    n = t.nginx("weir_plugin s {guests}/script.wasm config_inline='trace';", """
+    n = t.nginx("weir_plugin s {guests}/script.wasm 'config_inline=trace';", """
       weir s;
       client_max_body_size 20m;
       location / { proxy_pass http://up; }
@@ -88,7 +88,7 @@ def held_body_over_the_limit_is_413(t, n, how):
 @case(main)
 def held_response_over_the_limit_is_502(t, n):
     r = do(n, "sb hold", "/sized/1200000")
-    equal(r.status, 502)
+    equal((r.status, r.complete), (502, True))
 
 
 @case(main)

@@ -6,7 +6,7 @@ import time
 from cases import Skip, case, equal
 from client import request
 
-ONE = "weir_plugin p {guests}/script.wasm config_inline='do sh add x-v 1';"
+ONE = "weir_plugin p {guests}/script.wasm 'config_inline=do sh add x-v 1';"
 PLACE = "location / { weir p; proxy_pass http://up; }"
 
 

@@ -10,9 +10,9 @@ from harness import wait_for
 @site
 def main(t):
     return t.nginx("""
-      weir_plugin closed {guests}/script.wasm config_inline='trace' memory=16m timeout=50ms;
-      weir_plugin open {guests}/script.wasm config_inline='trace' memory=16m timeout=50ms on_error=open;
-      weir_plugin other {guests}/script.wasm config_inline='header x-other';
+      weir_plugin closed {guests}/script.wasm 'config_inline=trace' memory=16m timeout=50ms;
+      weir_plugin open {guests}/script.wasm 'config_inline=trace' memory=16m timeout=50ms on_error=open;
+      weir_plugin other {guests}/script.wasm 'config_inline=header x-other';
       weir_plugin slow {guests}/script.wasm timeout=1s;
     """, """
       location / { proxy_pass http://up; }

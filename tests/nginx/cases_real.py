@@ -57,7 +57,7 @@ def http_body_example(t, name):
 
 @each([(v, f"http_config-{v}.wasm") for v in ("0.1.4", "0.2.0")])
 def http_config_example(t, name):
-    n = served(t, name, "config_inline='from the configuration'")
+    n = served(t, name, "'config_inline=from the configuration'")
     has(repr(request(n.port, "/echo").headers), "from the configuration")
 
 
@@ -82,7 +82,7 @@ def filter_of_six_sdks(t, pattern):
 
 @case()
 def our_rust_auth(t):
-    n = served(t, "rust-auth.wasm", """config_inline='{"tokens": {"t0ken": "alice"}, "public": ["/public/"]}'""")
+    n = served(t, "rust-auth.wasm", """'config_inline={"tokens": {"t0ken": "alice"}, "public": ["/public/"]}'""")
     r = request(n.port, "/echo")
     equal(r.status, 401)
     has(r.get("www-authenticate"), "Bearer")
@@ -95,7 +95,7 @@ def our_rust_auth(t):
 @case(log="emerg")
 def our_rust_auth_refuses_a_bad_configuration(t):
     n = t.nginx("", "location / { weir p; proxy_pass http://up; }")
-    n.write(f"weir_plugin p {need('rust-auth.wasm')} config_inline='{{}}';", "location / { weir p; proxy_pass http://up; }")
+    n.write(f"weir_plugin p {need('rust-auth.wasm')} 'config_inline={{}}';", "location / { weir p; proxy_pass http://up; }")
     code, text = n.check()
     equal(code, 1)
     has(text, "on_configure")
@@ -103,7 +103,7 @@ def our_rust_auth_refuses_a_bad_configuration(t):
 
 @case()
 def our_rust_body(t):
-    n = served(t, "rust-body.wasm", """config_inline='{"request": [{"find": "cat", "replace": "dog"}], "response": [{"find": "dog", "replace": "bird"}]}'""")
+    n = served(t, "rust-body.wasm", """'config_inline={"request": [{"find": "cat", "replace": "dog"}], "response": [{"find": "dog", "replace": "bird"}]}'""")
     r = request(n.port, "/echo", body=b"my cat and your cat")
     equal(t.up.last().body, b"my dog and your dog")
     assert r.text.endswith("my bird and your bird"), r

@@ -9,7 +9,7 @@ from client import Connection, message, request
 from harness import wait_for
 from load import Load, mixed
 
-PLUGINS = "weir_plugin s {guests}/script.wasm config_inline='%s';"
+PLUGINS = "weir_plugin s {guests}/script.wasm 'config_inline=%s';"
 PLACES = "weir s; location / { proxy_pass http://up; } location /static/ { alias {dir}/www/; }"
 
 
@@ -50,12 +50,12 @@ def paused_request_lives_through(t):
 
 @case()
 def changed_configuration_and_module_take_effect(t):
-    n = t.nginx("weir_plugin s {dir}/p.wasm config_inline='do sh add x-v 1';", PLACES)
+    n = t.nginx("weir_plugin s {dir}/p.wasm 'config_inline=do sh add x-v 1';", PLACES)
     from harness import Settings
     n.file("p.wasm", (Settings.guests / "script.wasm").read_bytes())
     n.start()
     equal(request(n.port).get("x-v"), "1")
-    n.write("weir_plugin s {dir}/p.wasm config_inline='do sh add x-v 2';", PLACES)
+    n.write("weir_plugin s {dir}/p.wasm 'config_inline=do sh add x-v 2';", PLACES)
     n.reload()
     equal(request(n.port).get("x-v"), "2")
     n.file("p.wasm", (Settings.guests / "noop.wasm").read_bytes())
@@ -67,7 +67,7 @@ def changed_configuration_and_module_take_effect(t):
 @case()
 def module_file_gone_after_start(t):
     """A worker that is respawned gets what was validated, whatever happened to the file."""
-    n = t.nginx("weir_plugin s {dir}/p.wasm config_inline='do sh add x-v 1';", PLACES)
+    n = t.nginx("weir_plugin s {dir}/p.wasm 'config_inline=do sh add x-v 1';", PLACES)
     from harness import Settings
     path = n.file("p.wasm", (Settings.guests / "script.wasm").read_bytes())
     n.start()
@@ -80,8 +80,8 @@ def module_file_gone_after_start(t):
 
 
 BAD = [("missing file", "weir_plugin s {dir}/none.wasm;", "none.wasm"), ("configure false", PLUGINS % "start false", "\"?s\"?"),
-       ("trap", PLUGINS % "start trap", "unreachable"), ("loop", "weir_plugin s {guests}/script.wasm config_inline='start loop' start_timeout=1s;", "s"),
-       ("memory", "weir_plugin s {guests}/script.wasm config_inline='start eat' memory=16m;", "s"), ("not wasm", "weir_plugin s {conf};", "nginx.conf"),
+       ("trap", PLUGINS % "start trap", "unreachable"), ("loop", "weir_plugin s {guests}/script.wasm 'config_inline=start loop' start_timeout=1s;", "s"),
+       ("memory", "weir_plugin s {guests}/script.wasm 'config_inline=start eat' memory=16m;", "s"), ("not wasm", "weir_plugin s {conf};", "nginx.conf"),
        ("unknown import", "weir_plugin s {guests}/bad/unknown_import.wasm;", "proxy_get_header_map_valu")]
 
 

@@ -48,7 +48,7 @@ def wait_for(test, seconds=5, what=""):
         if value := test():
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what or test}")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what or test}")
         time.sleep(0.02)
 
 
@@ -172,7 +172,8 @@ http {{
         return self.log()[self.log_seen:]
 
     def wait_log(self, pattern, seconds=5):
-        return wait_for(lambda: re.search(pattern, self.new_log()), seconds, f"/{pattern}/ in the log; it has:\n{self.new_log()[-3000:]}")
+        return wait_for(lambda: re.search(pattern, self.new_log()), seconds,
+                        lambda: f"/{pattern}/ in the log; it has:\n{self.new_log()[-3000:]}")
 
     def bad_lines(self, expected=None):
         return [line for line in self.new_log().splitlines()

@@ -65,11 +65,13 @@ class Handler(socketserver.StreamRequestHandler):
             pass
 
     def send(self, status, headers, body, *, head=False):
+        if self.closing and ("Connection", "close") not in headers:
+            headers = [*headers, ("Connection", "close")]
         text = f"HTTP/1.1 {status} X\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers) + "\r\n"
         self.wfile.write(text.encode() + (b"" if head else body))
 
     def answer(self, request):
-        head = request.method == "HEAD"
+        head, self.closing = request.method == "HEAD", request.get("Connection") == "close"
         parts = request.target.split("?")[0].strip("/").split("/")
         numbers = [int(p) for p in parts[1:] if p.isdigit()]
         plain = [("Content-Type", "text/plain"), ("X-Upstream", "1")]
@@ -107,7 +109,7 @@ class Handler(socketserver.StreamRequestHandler):
             shown = "\n".join([request.line, *(f"{n}: {v}" for n, v in request.headers), "--", ""])
             body = shown.encode("latin-1") + request.body
             self.send(200, [*plain, ("Content-Length", len(body)), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], body, head=head)
-        return request.get("Connection") != "close"
+        return not self.closing
 
 
 class Upstream(socketserver.ThreadingMixIn, socketserver.TCPServer):

@@ -1,0 +1,224 @@
+#include "cli/inspect.h"
+
+#include <algorithm>
+#include <span>
+
+#include "proxy_wasm/callbacks.h"
+#include "proxy_wasm/host_functions.h"
+#include "proxy_wasm/link.h"
+#if __has_include("wasi/host_functions.h")
+#include "wasi/host_functions.h"
+#endif
+#include "weir/engine.h"
+#include "weir/plugin.h"
+
+namespace weir::cli {
+namespace {
+
+// Sections of the specification whose functions answer a status and whose callbacks are never called, in this version.
+constexpr std::string_view kNotYet[] = {"HTTP calls", "gRPC calls", "TCP streams"};
+
+bool IsNotYet(std::string_view section) {
+  return std::find(std::begin(kNotYet), std::end(kNotYet), section) != std::end(kNotYet);
+}
+
+// What a module says of itself, in the form that the import check takes.
+class ReadModule final : public Module {
+ public:
+  ReadModule(const WasmModule& module, std::string name) : name_(std::move(name)) {
+    for (const WasmImport& import : module.imports) {
+      imports_.push_back({KindOf(import.kind), std::string(import.module), std::string(import.name), import.signature});
+    }
+    for (const WasmExport& exported : module.exports) {
+      exports_.push_back({KindOf(exported.kind), "", std::string(exported.name), exported.signature});
+    }
+  }
+  /// One import of it: to ask about that one.
+  ReadModule(const ReadModule& other, size_t import) : imports_{other.imports_[import]} {
+    exports_.push_back({ExternInfo::Kind::kMemory, "", "memory", ""});  // that question is about the module, not the import
+  }
+
+  const std::string& name() const override { return name_; }
+  std::span<const ExternInfo> imports() const override { return imports_; }
+  std::span<const ExternInfo> exports() const override { return exports_; }
+  size_t code_bytes() const override { return 0; }
+
+ private:
+  static ExternInfo::Kind KindOf(WasmExternKind kind) {
+    switch (kind) {
+      case WasmExternKind::kFunction: return ExternInfo::Kind::kFunction;
+      case WasmExternKind::kMemory: return ExternInfo::Kind::kMemory;
+      case WasmExternKind::kTable: return ExternInfo::Kind::kTable;
+      case WasmExternKind::kGlobal: return ExternInfo::Kind::kGlobal;
+      case WasmExternKind::kTag: break;
+    }
+    return ExternInfo::Kind::kOther;
+  }
+
+  std::string name_;
+  std::vector<ExternInfo> exports_, imports_;
+};
+
+// ---- what made it -----------------------------------------------------------------------------------------------------
+enum class Where : uint8_t { kFunctionName, kExport, kProducer };
+struct Sign {
+  Where where;
+  std::string_view text;  // contained in the name; of a producer, in its name
+  std::string_view sdk;
+};
+// The first that fits wins: exact signs before vague ones.
+constexpr Sign kSigns[] = {
+    {Where::kFunctionName, "github.com/tetratelabs/proxy-wasm-go-sdk", "Proxy-Wasm Go SDK (tetratelabs)"},
+    {Where::kFunctionName, "github.com/proxy-wasm/proxy-wasm-go-sdk", "Proxy-Wasm Go SDK"},
+    {Where::kFunctionName, "proxy-wasm-go-sdk", "Proxy-Wasm Go SDK"},
+    {Where::kFunctionName, "10proxy_wasm", "Proxy-Wasm Rust SDK"},
+    {Where::kFunctionName, "proxy_wasm::", "Proxy-Wasm Rust SDK"},
+    {Where::kFunctionName, "11RootContext", "Proxy-Wasm C++ SDK"},
+    {Where::kFunctionName, "RootContext::", "Proxy-Wasm C++ SDK"},
+    {Where::kFunctionName, "@solo-io/proxy-runtime", "Proxy-Wasm AssemblyScript SDK"},
+    {Where::kExport, "__rtti_base", "AssemblyScript"},
+    {Where::kExport, "__pin", "AssemblyScript"},
+    {Where::kProducer, "TinyGo", "Go (TinyGo)"},
+    {Where::kProducer, "Go cmd/compile", "Go"},
+    {Where::kProducer, "Rust", "Rust"},
+    {Where::kProducer, "rustc", "Rust"},
+    {Where::kProducer, "C_plus_plus", "C++"},
+    {Where::kExport, "emscripten_stack_get_current", "Emscripten (C or C++)"},
+    {Where::kProducer, "clang", "C or C++ (clang)"},
+};
+
+bool Has(const WasmModule& module, const Sign& sign) {
+  const auto contains = [&](std::string_view name) { return name.find(sign.text) != name.npos; };
+  switch (sign.where) {
+    case Where::kFunctionName: return std::any_of(module.function_names.begin(), module.function_names.end(), contains);
+    case Where::kExport: return module.FindExport(sign.text) != nullptr;
+    case Where::kProducer:
+      return std::any_of(module.producers.begin(), module.producers.end(), [&](const WasmProducer& p) { return contains(p.name); });
+  }
+  return false;
+}
+
+// Rust keeps source paths for its panic messages: ".../proxy-wasm-0.2.4/src/dispatcher.rs" is the SDK with its version.
+std::string_view RustSdkVersion(const WasmModule& module, std::string_view bytes) {
+  constexpr std::string_view kBefore = "/proxy-wasm-", kAfter = "/src/";
+  for (const WasmSection& section : module.sections) {
+    if (section.name != "data" || section.id == 0) continue;
+    const std::string_view data = bytes.substr(section.offset, section.size);
+    const size_t at = data.find(kBefore);
+    if (at == data.npos) continue;
+    const std::string_view rest = data.substr(at + kBefore.size());
+    const std::string_view version = rest.substr(0, rest.find_first_not_of("0123456789."));
+    if (!version.empty() && rest.substr(version.size()).starts_with(kAfter)) return version;
+  }
+  return {};
+}
+
+void TellSdk(Inspection& out, std::string_view bytes) {
+  if (const std::string_view version = RustSdkVersion(out.module, bytes); !version.empty()) {
+    out.sdk = "Proxy-Wasm Rust SDK " + std::string(version);
+    out.sdk_evidence = "source paths in data";
+    return;
+  }
+  constexpr std::string_view kWhere[] = {"function names", "exports", "producers section"};
+  for (const Sign& sign : kSigns) {
+    if (!Has(out.module, sign)) continue;
+    out.sdk = sign.sdk;
+    out.sdk_evidence = std::string(kWhere[static_cast<size_t>(sign.where)]) + ": " + std::string(sign.text);
+    return;
+  }
+}
+
+// ---- imports and callbacks ----------------------------------------------------------------------------------------------
+std::span<const abi::HostFunction> RowsOf(std::string_view module) {
+  if (module == proxy_wasm::kModule) return proxy_wasm::HostFunctions();
+#if __has_include("wasi/host_functions.h")
+  if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") return wasi::HostFunctions();
+#endif
+  return {};
+}
+
+ImportReport ReportImport(const WasmImport& import, const ReadModule& alone, proxy_wasm::Version version) {
+  ImportReport report{std::string(import.module), std::string(import.name), std::string(WasmExternKindName(import.kind)), import.signature};
+  bool named = false, this_version = false;
+  for (const abi::HostFunction& row : RowsOf(import.module)) {
+    if (row.name != import.name) continue;
+    named = true;
+    this_version |= import.module != proxy_wasm::kModule || (row.versions & static_cast<uint8_t>(version)) != 0;
+    report.section = row.section;
+  }
+  const Result<void> checked = proxy_wasm::CheckModule(alone, version, "");
+  if (checked) {
+    report.offer = IsNotYet(report.section) ? Offer::kNotYet : Offer::kWorks;
+    return report;
+  }
+  report.offer = !named ? Offer::kUnknown : this_version ? Offer::kWrongSignature : Offer::kOtherVersion;
+  report.detail = checked.error().message;
+  // "import env.f(i32): unknown function …": the report names the import already.
+  const std::string place = "import " + report.module + "." + report.name + report.signature + ": ";
+  if (report.detail.starts_with(place)) report.detail.erase(0, place.size());
+  return report;
+}
+
+void ReportImports(Inspection& out, const ReadModule& module, proxy_wasm::Version version) {
+  for (size_t i = 0; i < out.module.imports.size(); ++i) {
+    out.imports.push_back(ReportImport(out.module.imports[i], ReadModule(module, i), version));
+  }
+}
+
+void ReportCallbacks(Inspection& out) {
+  for (const proxy_wasm::CallbackRow& row : proxy_wasm::kCallbackRows) {
+    const WasmExport* exported = out.module.FindExport(row.name);
+    if (exported == nullptr || exported->kind != WasmExternKind::kFunction) continue;
+    out.callbacks.push_back({std::string(row.name), exported->signature, std::string(row.section), !IsNotYet(row.section)});
+  }
+}
+
+void ReportStart(Inspection& out) {
+  if (out.module.start) out.start.push_back("start section");
+  for (std::string_view name : {"_initialize", "_start", "main", "__main_void"}) {
+    const WasmExport* exported = out.module.FindExport(name);
+    if (exported != nullptr && exported->kind == WasmExternKind::kFunction) out.start.emplace_back(name);
+  }
+}
+
+// "proxy_abi_version_0_2_1" -> "0.2.1"
+void ReportVersions(Inspection& out) {
+  constexpr std::string_view kMarker = "proxy_abi_version_";
+  for (const WasmExport& exported : out.module.exports) {
+    if (!exported.name.starts_with(kMarker) || exported.kind != WasmExternKind::kFunction) continue;
+    std::string version(exported.name.substr(kMarker.size()));
+    std::replace(version.begin(), version.end(), '_', '.');
+    out.versions.push_back(std::move(version));
+  }
+  std::sort(out.versions.begin(), out.versions.end());
+  if (!out.versions.empty()) out.family = "Proxy-Wasm";
+  for (const WasmImport& import : out.module.imports) {
+    if (out.family.empty() && import.module.starts_with("extism:")) out.family = "Extism";
+  }
+}
+
+}  // namespace
+
+std::string_view OfferName(Offer offer) {
+  constexpr std::string_view kNames[] = {"works", "not available yet", "wrong signature", "of another ABI version", "unknown"};
+  return kNames[static_cast<size_t>(offer)];
+}
+
+Result<Inspection> InspectModule(std::string_view bytes, const std::string& file) {
+  Inspection out;
+  out.file = file;
+  WEIR_TRY(out.module, ReadWasmModule(bytes, file));
+  const ReadModule module(out.module, file);
+  ReportVersions(out);
+  TellSdk(out, bytes);
+  ReportCallbacks(out);
+  ReportImports(out, module, proxy_wasm::DeclaredVersion(module).value_or(proxy_wasm::Version::k0_2_1));
+  ReportStart(out);
+  const size_t slash = file.rfind('/'), dot = file.rfind('.');
+  const size_t begin = slash == file.npos ? 0 : slash + 1;
+  const std::string name = file.substr(begin, dot == file.npos || dot <= begin ? file.npos : dot - begin);
+  if (Result<void> checked = CheckPlugin(module, name); !checked) out.refusal = std::move(checked).error();
+  return out;
+}
+
+}  // namespace weir::cli

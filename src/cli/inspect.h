@@ -1,0 +1,58 @@
+// `weir inspect`: what a plugin is and what Weir offers it, without running it. Read off the ABI's tables.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/wasm_module.h"
+#include "weir/result.h"
+
+namespace weir::cli {
+
+struct InspectRequest {
+  std::string file;
+  bool json = false;
+};
+
+enum class Offer : uint8_t { kWorks, kNotYet, kWrongSignature, kOtherVersion, kUnknown };
+/// "works", "not available yet" …
+std::string_view OfferName(Offer offer);
+
+struct ImportReport {
+  std::string module, name, kind, signature;
+  Offer offer = Offer::kUnknown;
+  std::string section;  ///< of the specification, where the function is in it
+  std::string detail;   ///< when it is refused: why
+};
+
+struct CallbackReport {
+  std::string name, signature, section;
+  bool called = true;  ///< false: this version of Weir never does
+};
+
+struct Inspection {
+  std::string file;
+  WasmModule module;
+  std::string family;                  ///< "Proxy-Wasm", "Extism", or empty: neither
+  std::vector<std::string> versions;   ///< ABI markers present, oldest first
+  std::string sdk, sdk_evidence;       ///< empty: it cannot be told
+  std::vector<CallbackReport> callbacks;
+  std::vector<ImportReport> imports;
+  std::vector<std::string> start;      ///< what runs before the first callback: "_initialize", "start section" …
+  std::optional<Error> refusal;        ///< why Weir does not load it
+};
+
+/// `bytes` outlive the result. An error: not a module at all.
+Result<Inspection> InspectModule(std::string_view bytes, const std::string& file);
+
+/// For people; colours when `colour`.
+std::string InspectionText(const Inspection& inspection, bool colour);
+std::string InspectionJson(const Inspection& inspection);
+
+/// The command: 0 when Weir loads the plugin, else 1.
+int Inspect(const InspectRequest& request);
+
+}  // namespace weir::cli

@@ -1,0 +1,73 @@
+// The world of plugins in memory: a clock turned by hand, services of this process, and a trace of everything that happens.
+//
+//   MemoryHost world;
+//   auto plugin = LoadPlugin(*engine, module, spec, world.host());
+//   Plugin* chain[] = {plugin->get()};
+//   StreamOutcome outcome = RunStream(world, chain, {.headers = RequestHeaders("GET", "/")}, Answer(200, "hello"));
+//   // outcome.response, outcome.upstream, world.trace()
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/clock.h"
+#include "host/metrics.h"
+#include "host/queues.h"
+#include "host/shared_data.h"
+#include "host/timers.h"
+#include "weir/host.h"
+#include "weir/plugin.h"
+
+namespace weir {
+
+/// Everything that happened, one line each, in order: "log info auth: hello", "metric hits + 1", "tick auth every 10 ms",
+/// "auth on_request_headers 4 end -> pause", "auth request_headers add x-a: b", "auth local_response 403".
+using Trace = std::vector<std::string>;
+
+/// Outlives the plugins that were loaded with host().
+class MemoryHost {
+ public:
+  /// `level`: the least that is kept of logs.
+  explicit MemoryHost(LogLevel level = LogLevel::kTrace);
+  ~MemoryHost();
+  MemoryHost(const MemoryHost&) = delete;
+  MemoryHost& operator=(const MemoryHost&) = delete;
+
+  Host& host() { return host_; }
+  ManualClock& clock() { return clock_; }
+  InProcessMetrics& metrics() { return metrics_; }
+  InProcessSharedData& shared_data() { return shared_data_; }
+  InProcessQueues& queues() { return queues_; }
+  ForeignFunctions& foreign_functions() { return foreign_functions_; }
+
+  Trace& trace() { return trace_; }
+  /// Turned off, nothing is noted (measurements).
+  void set_tracing(bool on) { tracing_ = on; }
+  bool tracing() const { return tracing_; }
+  void Note(std::string line) {
+    if (tracing_) trace_.push_back(std::move(line));
+  }
+
+  /// Tells plugins what waits in queues; with nothing there, turns the clock to the next tick, if it comes within `max_ms`,
+  /// and runs it. False: nothing happened.
+  bool Step(uint64_t max_ms);
+
+  /// Wraps `plugin` so that its callbacks and what it does to its stream are traced. It outlives the wrapper.
+  std::unique_ptr<Plugin> Traced(Plugin& plugin);
+
+ private:
+  class Services;
+  ManualClock clock_;
+  InProcessSharedData shared_data_{clock_};
+  InProcessQueues queues_;
+  InProcessMetrics metrics_;
+  PolledTimers timers_{clock_};
+  ForeignFunctions foreign_functions_;
+  std::unique_ptr<Services> services_;  ///< the ones that trace
+  Host host_;
+  Trace trace_;
+  bool tracing_ = true;
+};
+
+}  // namespace weir

@@ -1,0 +1,259 @@
+#include "memhost/memory_stream.h"
+
+#include <charconv>
+#include <utility>
+
+namespace weir {
+namespace {
+
+constexpr uint64_t kClientPort = 50'000, kServerPort = 80;
+
+/// A content-length that is there says what the body is now.
+void FixLength(HttpMessage* message) {
+  for (auto& [name, value] : message->headers) {
+    if (name == "content-length") value = std::to_string(message->BodyText().size());
+  }
+}
+
+int64_t StatusOf(const HttpMessage& response) {
+  int64_t status = 0;
+  const std::string text = JoinedValues(response.headers, ":status").value_or("");
+  std::from_chars(text.data(), text.data() + text.size(), status);
+  return status;
+}
+
+}  // namespace
+
+std::string HttpMessage::BodyText() const {
+  std::string all;
+  for (const std::string& chunk : body) all += chunk;
+  return all;
+}
+
+MemoryStream::MemoryStream(MemoryHost& world, std::span<Plugin* const> plugins, HttpMessage request)
+    : world_(world),
+      sides_{Side{.message = {.headers = std::move(request.headers)}, .exists = true}, Side{}},
+      to_send_{.body = std::move(request.body), .trailers = std::move(request.trailers)},
+      maps_{MemoryHeaders(sides_[0].message.headers, MemoryHeaders::Pseudo::kRequest),
+            MemoryHeaders(sides_[0].message.trailers, MemoryHeaders::Pseudo::kNone),
+            MemoryHeaders(sides_[1].message.headers, MemoryHeaders::Pseudo::kResponse),
+            MemoryHeaders(sides_[1].message.trailers, MemoryHeaders::Pseudo::kNone)},
+      started_ns_(world.clock().RealtimeNs()),
+      chain_(*this, plugins) {}
+
+void MemoryStream::FeedHeaders(Direction direction, EndOfStream end) {
+  BodyOut out;
+  const Verdict verdict = chain_.OnHeaders(direction, end);
+  if (verdict == Verdict::kContinue) out.headers_passed = true, out.end = end;
+  Take(direction, verdict, {}, &out);
+}
+
+void MemoryStream::FeedBody(Direction direction, std::string_view chunk, EndOfStream end) {
+  BodyOut out;
+  const Verdict verdict = chain_.OnBody(direction, chunk, end, &out);
+  Take(direction, verdict, chunk, &out);
+}
+
+void MemoryStream::FeedTrailers(Direction direction) {
+  BodyOut out;
+  side(direction).trailers_exist = true;
+  const Verdict verdict = chain_.OnTrailers(direction, &out);
+  Take(direction, verdict, {}, &out);
+}
+
+void MemoryStream::StartResponse(HttpMessage response) {
+  Side& side = this->side(Direction::kResponse);
+  side.exists = true;
+  side.message.headers = std::move(response.headers);
+  side.message.trailers = std::move(response.trailers);
+  side.message.body.clear();
+}
+
+void MemoryStream::SendRequest() {
+  HttpMessage send = std::move(to_send_);
+  side(Direction::kRequest).message.trailers = send.trailers;
+  const bool has_trailers = !send.trailers.empty();
+  FeedHeaders(Direction::kRequest, send.body.empty() && !has_trailers ? EndOfStream::kYes : EndOfStream::kNo);
+  for (size_t i = 0; i < send.body.size() && !reset_ && !local_; ++i) {
+    const bool last = i + 1 == send.body.size() && !has_trailers;
+    FeedBody(Direction::kRequest, send.body[i], last ? EndOfStream::kYes : EndOfStream::kNo);
+  }
+  if (has_trailers && !reset_ && !local_) FeedTrailers(Direction::kRequest);
+}
+
+void MemoryStream::SendResponse(HttpMessage response) {
+  const std::vector<std::string> body = std::move(response.body);
+  response.body.clear();
+  const bool has_trailers = !response.trailers.empty(), was_local = local_;
+  auto superseded = [&] { return reset_ || local_ != was_local; };  // the rest of an upstream's response is swallowed then
+  StartResponse(std::move(response));
+  FeedHeaders(Direction::kResponse, body.empty() && !has_trailers ? EndOfStream::kYes : EndOfStream::kNo);
+  for (size_t i = 0; i < body.size() && !superseded(); ++i) {
+    const bool last = i + 1 == body.size() && !has_trailers;
+    FeedBody(Direction::kResponse, body[i], last ? EndOfStream::kYes : EndOfStream::kNo);
+  }
+  if (has_trailers && !superseded()) FeedTrailers(Direction::kResponse);
+}
+
+bool MemoryStream::Pump() {
+  bool any = false;
+  for (Direction direction : {Direction::kRequest, Direction::kResponse}) {
+    if (reset_ || !std::exchange(side(direction).woken, false)) continue;
+    any = true;
+    BodyOut out;
+    const Verdict verdict = chain_.Continue(direction, &out);
+    Take(direction, verdict, {}, &out);
+  }
+  return any;
+}
+
+/// Hands on what left the chain.
+void MemoryStream::Take(Direction direction, Verdict verdict, std::string_view chunk, BodyOut* out) {
+  Side& side = this->side(direction);
+  switch (verdict) {
+    case Verdict::kPause:
+      return;
+    case Verdict::kReset:
+      reset_ = true;
+      world_.Note("stream reset");
+      return;
+    case Verdict::kLocalResponse:
+      return SendLocal();
+    case Verdict::kContinue:
+      break;
+  }
+  if (direction == Direction::kRequest && local_) return;  // nobody reads the rest of it
+  if (out->headers_passed && direction == Direction::kResponse) side.sent = true;
+  if (out->unchanged && !chunk.empty()) side.message.body.emplace_back(chunk);
+  if (!out->bytes.empty()) side.message.body.push_back(std::move(out->bytes));
+  if (out->end == EndOfStream::kYes) {
+    side.over = true;
+    FixLength(&side.message);
+  }
+}
+
+void MemoryStream::SendLocal() {
+  LocalResponse local = chain_.TakeLocalResponse();
+  local_ = true;
+  local_details_ = local.details;
+  HttpMessage response{.headers = ResponseHeaders(local.status, std::move(local.headers))};
+  if (local.grpc_status >= 0) response.headers.emplace_back("grpc-status", std::to_string(local.grpc_status));
+  if (!local.body.empty()) {
+    response.headers.emplace_back("content-length", std::to_string(local.body.size()));
+    response.body.push_back(std::move(local.body));
+  }
+  world_.Note("stream local_response " + std::to_string(local.status));
+  side(Direction::kResponse) = Side{};
+  SendResponse(std::move(response));
+}
+
+HeaderMap* MemoryStream::headers(HeaderMapKind kind) {
+  const bool trailers = kind == HeaderMapKind::kRequestTrailers || kind == HeaderMapKind::kResponseTrailers;
+  const bool request = kind == HeaderMapKind::kRequestHeaders || kind == HeaderMapKind::kRequestTrailers;
+  const Side& side = sides_[request ? 0 : 1];
+  if (trailers ? !side.trailers_exist : !side.exists) return nullptr;
+  return &maps_[static_cast<size_t>(kind)];
+}
+
+std::optional<PropertyValue> MemoryStream::property(Property property) {
+  if (auto it = properties.find(property); it != properties.end()) return it->second;
+  const HttpMessage& request = sides_[0].message;
+  const HttpMessage& response = sides_[1].message;
+  switch (property) {
+    case Property::kRequestProtocol:
+      return "HTTP/1.1";
+    case Property::kRequestScheme:
+      return JoinedValues(request.headers, ":scheme").value_or("http");
+    case Property::kRequestTime:
+      return static_cast<int64_t>(started_ns_);
+    case Property::kRequestDuration:
+      return static_cast<int64_t>(world_.clock().RealtimeNs() - started_ns_);
+    case Property::kRequestSize:
+      return static_cast<int64_t>(request.BodyText().size());
+    case Property::kResponseSize:
+      return static_cast<int64_t>(response.BodyText().size());
+    case Property::kResponseCode:
+      if (!sides_[1].exists) return std::nullopt;
+      return StatusOf(response);
+    case Property::kResponseCodeDetails:
+      if (!sides_[1].exists) return std::nullopt;
+      return local_ ? local_details_ : std::string("via_upstream");
+    case Property::kSourceAddress:
+      return "127.0.0.1:" + std::to_string(kClientPort);
+    case Property::kSourcePort:
+      return static_cast<int64_t>(kClientPort);
+    case Property::kDestinationAddress:
+      return "127.0.0.1:" + std::to_string(kServerPort);
+    case Property::kDestinationPort:
+      return static_cast<int64_t>(kServerPort);
+    case Property::kConnectionId:
+      return int64_t{1};
+    case Property::kConnectionMtls:
+      return false;
+    case Property::kListenerDirection:
+      return int64_t{1};  // inbound
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<std::string> MemoryStream::variable(std::string_view path) {
+  auto it = variables.find(path);
+  if (it == variables.end()) return std::nullopt;
+  return it->second;
+}
+
+bool MemoryStream::SetVariable(std::string_view path, std::string_view value) {
+  auto it = variables.find(path);
+  if (it == variables.end()) return false;
+  it->second = value;
+  return true;
+}
+
+void MemoryStream::OnNote(ChainNote note, std::string_view plugin) {
+  notes_.push_back(note);
+  if (world_.tracing()) world_.Note("log warn " + std::string(plugin) + ": " + std::string(Describe(note)));
+}
+
+Upstream Answer(uint32_t status, std::string body, HeaderList headers) {
+  return [=](const HttpMessage&) {
+    HttpMessage response{.headers = ResponseHeaders(status, headers)};
+    response.headers.emplace_back("content-length", std::to_string(body.size()));
+    if (!body.empty()) response.body.push_back(body);
+    return response;
+  };
+}
+
+StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, HttpMessage request, const Upstream& upstream,
+                        uint64_t wait_ms) {
+  StreamOutcome outcome;
+  MemoryStream stream(world, plugins, std::move(request));
+  const uint64_t stop_ns = world.clock().MonotonicNs() + wait_ms * 1'000'000;
+  auto turn = [&] {
+    if (stream.Pump()) return true;
+    const uint64_t now_ns = world.clock().MonotonicNs();
+    return now_ns < stop_ns && world.Step((stop_ns - now_ns) / 1'000'000);
+  };
+  stream.SendRequest();
+  while (!stream.request_over() && !stream.local() && !stream.reset()) {
+    if (!turn()) break;
+  }
+  if (stream.request_over() && !stream.local() && !stream.reset()) {
+    stream.ForwardRequest();
+    outcome.upstream = stream.request();
+    stream.SendResponse(upstream(stream.request()));
+  }
+  while (!stream.response_over() && !stream.reset()) {
+    if (!turn()) break;
+  }
+  stream.Finish();
+  outcome.end = stream.reset()           ? StreamOutcome::End::kReset
+                : stream.response_over() ? StreamOutcome::End::kResponse
+                                         : StreamOutcome::End::kStuck;
+  outcome.response = stream.response();
+  outcome.local = stream.local();
+  outcome.notes = stream.notes();
+  return outcome;
+}
+
+}  // namespace weir
