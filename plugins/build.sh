@@ -4,7 +4,7 @@
 # usage: plugins/build.sh [--out DIR] [--list] [GROUP…]
 #
 # Groups: c rust cpp assemblyscript go coraza (each a folder here), abi (one filter on six releases of the Rust SDK) and
-# registry (the 15 examples that four releases of that SDK carry). No GROUP: all. Results go to build/plugins and are
+# registry (the examples that four releases of that SDK carry). No GROUP: all. Results go to build/plugins and are
 # kept in $WEIR_BUILD_CACHE (default ~/.cache/weir/build) under a key of their inputs; progress goes to standard error.
 # Needs what scripts/setup.sh installs. Third-party code comes from crates.io, npm and the Go module registry by name.
 set -euo pipefail

@@ -75,7 +75,12 @@ def die_with_parent():
 
 
 def wait_for_port(process, port):
+    start, said = time.monotonic(), 0
     while process.poll() is None:
+        waited = int(time.monotonic() - start)
+        if waited >= said + 5:  # a large plugin takes NGINX some seconds, the first time
+            said = waited
+            print(f"  … {waited} s (the first start compiles the plugin; later ones take it from the cache)", flush=True)
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return True
