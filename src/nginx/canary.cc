@@ -206,7 +206,7 @@ void Note(ngx_conf_t* cf, const Record& record, std::vector<Check>& checks, Prog
       break;
     case RecordType::kWarning: {
       const ngx_str_t name = Borrow(spec.name), text = Borrow(record.text);
-      ngx_log_error(NGX_LOG_WARN, cf->log, 0, "weir: plugin \"%V\": %V", &name, &text);
+      ngx_log_error(NGX_LOG_WARN, cf->log, 0, "weir: plugin \"%V\": weir_cache: %V", &name, &text);
       break;
     }
     case RecordType::kError:

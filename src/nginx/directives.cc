@@ -144,7 +144,7 @@ std::string UnknownArgument(std::string_view name) {
   std::vector<std::string_view> known;
   for (const Argument& row : kArguments) known.push_back(row.name);
   if (const std::string_view near = NearestName(name, known); !near.empty()) {
-    return message + "; did you mean \"" + std::string(near) + "\"?";
+    return message + "; did you mean \"" + std::string(near) + "=\"?";
   }
   message += "; it knows";
   for (const std::string_view name : known) message.append(" ").append(name).append("=");

@@ -69,15 +69,16 @@ void NgxTimers::SetTick(Plugin& plugin, uint32_t period_ms) {
   }
   ticker->period_ms = period_ms;
   if (ticker->event.timer_set) ngx_del_timer(&ticker->event);
-  if (period_ms != 0 && !ngx_exiting) ngx_add_timer(&ticker->event, period_ms);
+  if (period_ms != 0) ngx_add_timer(&ticker->event, period_ms);
 }
 
 void NgxTimers::OnTimer(ngx_event_t* event) noexcept {
   static_assert(offsetof(Ticker, connection) == 0);
   auto* ticker = reinterpret_cast<Ticker*>(event->data);
   // Before the call: on_tick may change the period.
-  if (!ngx_exiting) ngx_add_timer(event, ticker->period_ms);
-  ticker->plugin->OnTick();
+  ngx_add_timer(event, ticker->period_ms);
+  // An old worker ticks on for the requests that it still has: a tick may be what resumes them.
+  if (!ngx_exiting || g_module.streams > 0) ticker->plugin->OnTick();
 }
 
 }  // namespace weir::nginx

@@ -64,6 +64,7 @@ void NgxStream::SendLocal() {
   const bool reading = r_->request_body != nullptr && !body_seen_end_ &&
                        (request_state_ == RequestState::kReading || request_state_ == RequestState::kStreaming);
   request_state_ = RequestState::kAnswered;
+  ReleaseRequest();
   StopUpstream();
   r_->read_event_handler = ngx_http_block_reading;
   if (reading) {

@@ -19,6 +19,9 @@ extern ngx_module_t ngx_http_proxy_module, ngx_http_fastcgi_module, ngx_http_uws
 namespace weir::nginx {
 namespace {
 
+/// A worker that is told to exit goes as soon as no timer is left; worker_shutdown_timeout is the limit for requests that wait.
+constexpr ngx_msec_t kHoldMs = 60'000;
+
 bool HasBody(const ngx_http_request_t* r) {
   return r->headers_in.content_length_n > 0 || r->headers_in.chunked;
 }
@@ -101,9 +104,17 @@ void NgxStream::HoldRequest(RequestState state) {
   request_state_ = state;
   r_->read_event_handler = ngx_http_test_reading;
   r_->write_event_handler = ngx_http_request_empty_handler;  // else a stray event runs the phases again
+  if (!hold_.timer_set) ngx_add_timer(&hold_, kHoldMs);
 }
 
+void NgxStream::ReleaseRequest() {
+  if (hold_.timer_set) ngx_del_timer(&hold_);
+}
+
+void NgxStream::OnHoldTimer(ngx_event_t* event) noexcept { ngx_add_timer(event, kHoldMs); }
+
 void NgxStream::ContinuePhases() {
+  ReleaseRequest();
   r_->read_event_handler = ngx_http_block_reading;
   r_->write_event_handler = ngx_http_core_run_phases;
   ngx_http_core_run_phases(r_);

@@ -60,6 +60,10 @@ NgxStream::NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins) no
   event_.data = this;
   event_.handler = OnEvent;
   event_.log = r->connection->log;
+  hold_connection_.fd = static_cast<ngx_socket_t>(-1);
+  hold_.data = &hold_connection_;
+  hold_.handler = OnHoldTimer;
+  hold_.log = event_.log;
   g_module.streams++;
 }
 
@@ -67,6 +71,7 @@ NgxStream::~NgxStream() {
   if (event_.posted) {
     ngx_delete_posted_event(&event_);
   }
+  ReleaseRequest();
   r_->connection->buffered &= ~kHeld;
   g_module.streams--;
   if (gone_ != nullptr) *gone_ = true;

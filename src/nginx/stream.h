@@ -114,6 +114,8 @@ class NgxStream final : public HttpExchange {
   ngx_int_t AfterHeaders(Verdict verdict);
   ngx_int_t StartBody();
   void HoldRequest(RequestState state);
+  void ReleaseRequest();
+  static void OnHoldTimer(ngx_event_t* event) noexcept;
   void RunRequest();
   void ContinuePhases();
   void BodyRead();
@@ -144,6 +146,8 @@ class NgxStream final : public HttpExchange {
   RequestHeaders request_headers_;
   ResponseHeaders response_headers_;
   ngx_event_t event_{};
+  ngx_connection_t hold_connection_{};  ///< nginx's debug log reads an event's data as a connection
+  ngx_event_t hold_{};     ///< runs while the request waits for a plugin: an old worker does not exit meanwhile
   bool* gone_ = nullptr;   ///< told when this is deleted under a caller's feet
   bool wake_[kDirections] = {};
   const bool headers_only_pause_;  ///< bodies go on while headers are paused

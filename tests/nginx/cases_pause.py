@@ -188,7 +188,7 @@ def local_response(t, n, commands, status):
 
 @each(LOCAL, main)
 def local_response_http2(t, n, commands, status):
-    r = h2(n.h2, "/echo", {"x-do": commands}, b"hello")
+    r = h2(n.h2, "/echo", {"x-do": commands}, b"hello", early=True)
     equal((r.status, r.get("x-local"), r.body), (status, "1", b"denied"))
 
 
