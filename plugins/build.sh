@@ -4,7 +4,7 @@
 # usage: plugins/build.sh [--out DIR] [--list] [GROUP…]
 #
 # Groups: c rust cpp assemblyscript go coraza (each a folder here), abi (one filter on six releases of the Rust SDK) and
-# registry (the 15 examples that four releases of that SDK carry). No GROUP: all. Results go to build/plugins and are
+# registry (the examples that four releases of that SDK carry). No GROUP: all. Results go to build/plugins and are
 # kept in $WEIR_BUILD_CACHE (default ~/.cache/weir/build) under a key of their inputs; progress goes to standard error.
 # Needs what scripts/setup.sh installs. Third-party code comes from crates.io, npm and the Go module registry by name.
 set -euo pipefail
@@ -76,7 +76,7 @@ build_abi() {
     use_lock $sdk "$top/locks/abi-$sdk.lock"
     target=$(rust_target $sdk)
     debian_cargo build --release --locked --target $target -Z build-std=std,panic_abort
-    cp "$cache/plugins-target/$target/release/weir_abi.wasm" "$1/abi-$sdk.wasm"
+    cp "$cache/plugins-target/$target/release/weir_abi.wasm" "$1/rust-proxy-wasm-$sdk.wasm"
   done
 }
 
@@ -92,7 +92,7 @@ import json, os, sys
 print(next(os.path.dirname(p["manifest_path"]) for p in json.load(sys.stdin)["packages"] if p["name"] == "proxy-wasm"))')
     cp -r "$source" "$top/$sdk"; cd "$top/$sdk"
     echo '[workspace]' >> Cargo.toml
-    echo 'fn main() { println!("cargo:rustc-link-arg-examples=--allow-undefined"); }' > build.rs
+    echo 'fn main() { println!("cargo:rustc-link-arg=--allow-undefined"); }' > build.rs
     use_lock $sdk "$top/locks/registry-$sdk.lock"
     target=$(rust_target $sdk)
     rm -rf "$cache/plugins-target/$target/release/examples"

@@ -47,7 +47,8 @@ struct CodeCache {
   static CodeCache Default();
 };
 
-/// Thread-safe. Make it after the process's own signal handlers are installed.
+/// Thread-safe, but for Create. Make it after the process's own signal handlers are installed, and on a thread whose stack is not
+/// larger than those of the threads that will call. It starts a thread at the first call, and at compiling several.
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> Create(const EngineOptions& options = {});

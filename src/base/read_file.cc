@@ -11,9 +11,15 @@ namespace weir {
 namespace {
 
 constexpr size_t kChunk = 64 << 10;
+constexpr size_t kFileBytesMax = 1 << 30;    // of a plugin or its configuration
+constexpr size_t kStreamBytesMax = 64 << 20;  // of a pipe or device, whose end is not known: "/dev/zero" has none
 
 Error SystemError(const std::string& path, int error) {
   return {error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, path + ": " + std::strerror(error)};
+}
+
+Error TooLarge(const std::string& path, size_t max) {
+  return {ErrorCode::kLimit, path + ": is larger than " + std::to_string(max >> 20) + " MiB"};
 }
 
 }  // namespace
@@ -23,7 +29,13 @@ Result<std::string> ReadFile(const std::string& path) {
   if (fd < 0) return SystemError(path, errno);
   struct stat info;
   std::string bytes;
-  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) bytes.reserve(static_cast<size_t>(info.st_size) + 1);
+  const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  const size_t max = regular ? kFileBytesMax : kStreamBytesMax;
+  if (regular && info.st_size > static_cast<off_t>(max)) {
+    close(fd);
+    return TooLarge(path, max);
+  }
+  if (regular) bytes.reserve(static_cast<size_t>(info.st_size) + 1);
   for (;;) {
     const size_t had = bytes.size();
     const size_t room = bytes.capacity() - had > kChunk ? bytes.capacity() - had : kChunk;
@@ -32,6 +44,10 @@ Result<std::string> ReadFile(const std::string& path) {
     const int error = errno;
     bytes.resize(had + (got > 0 ? static_cast<size_t>(got) : 0));
     if (got < 0 && error == EINTR) continue;
+    if (bytes.size() > max) {
+      close(fd);
+      return TooLarge(path, max);
+    }
     if (got <= 0) {
       close(fd);
       if (got < 0) return SystemError(path, error);

@@ -1,12 +1,10 @@
 #include "base/wasm_module.h"
 
-#include <algorithm>
-#include <cstring>
+#include "base/wasm_cursor.h"
 
 namespace weir {
 namespace {
 
-constexpr std::string_view kMagic("\0asm", 4);
 constexpr uint64_t kHeaderBytes = 8;
 constexpr std::string_view kRemedy = ": the file is damaged, build or copy it again";
 
@@ -21,156 +19,6 @@ constexpr SectionRow kSections[] = {
 };
 constexpr uint8_t kCustom = 0, kMemoryId = 5;
 
-struct ValTypeRow {
-  uint8_t byte;
-  std::string_view name;
-};
-constexpr ValTypeRow kValTypes[] = {
-    {0x7F, "i32"},     {0x7E, "i64"},       {0x7D, "f32"},      {0x7C, "f64"},          {0x7B, "v128"},
-    {0x78, "i8"},      {0x77, "i16"},       {0x74, "nullexnref"}, {0x73, "nullfuncref"}, {0x72, "nullexternref"},
-    {0x71, "nullref"}, {0x70, "funcref"},   {0x6F, "externref"}, {0x6E, "anyref"},      {0x6D, "eqref"},
-    {0x6C, "i31ref"},  {0x6B, "structref"}, {0x6A, "arrayref"}, {0x69, "exnref"},
-};
-constexpr uint8_t kRefNull = 0x63, kRef = 0x64;
-
-bool IsUtf8(std::string_view s) {
-  for (size_t i = 0; i < s.size();) {
-    const auto lead = static_cast<uint8_t>(s[i]);
-    const size_t more = lead < 0x80 ? 0 : lead >= 0xC2 && lead < 0xE0 ? 1 : lead >= 0xE0 && lead < 0xF0 ? 2
-                        : lead >= 0xF0 && lead < 0xF5 ? 3 : 4;
-    if (more == 4 || more >= s.size() - i) return false;
-    uint32_t code = more == 0 ? lead : lead & (0x3Fu >> more);
-    for (size_t k = 1; k <= more; ++k) {
-      const auto next = static_cast<uint8_t>(s[i + k]);
-      if ((next & 0xC0) != 0x80) return false;
-      code = code << 6 | (next & 0x3F);
-    }
-    constexpr uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
-    if (code < kLeast[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-    i += more + 1;
-  }
-  return true;
-}
-
-// A cursor over [position, end) of the file. The first fault stays; after it every read gives zero or nothing.
-class Reader {
- public:
-  Reader(std::string_view bytes, uint64_t begin, uint64_t end) : bytes_(bytes), position_(begin), end_(end) {}
-
-  bool ok() const { return fault_.empty(); }
-  const std::string& fault() const { return fault_; }
-  uint64_t position() const { return position_; }
-  uint64_t left() const { return end_ - position_; }
-  /// What is being read, for messages: "import 3 of 12".
-  void SetThing(std::string thing) { thing_ = std::move(thing); }
-
-  void Fail(std::string_view what, uint64_t at) {
-    if (!ok()) return;
-    fault_ = "at byte " + std::to_string(at) + ", " + thing_ + ": " + std::string(what);
-  }
-  void Fail(std::string_view what) { Fail(what, position_); }
-
-  uint8_t Byte(std::string_view what) {
-    if (!ok()) return 0;
-    if (left() == 0) {
-      Fail(std::string(what) + " is missing: the section ends here");
-      return 0;
-    }
-    return static_cast<uint8_t>(bytes_[position_++]);
-  }
-
-  /// Unsigned LEB128 of at most `bits`.
-  uint64_t Number(std::string_view what, unsigned bits = 32) {
-    const uint64_t at = position_;
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < bits; shift += 7) {
-      const uint8_t byte = Byte(what);
-      if (!ok()) return 0;
-      const unsigned room = bits - shift;  // bits of this byte that still fit
-      if (room < 7 && (byte & 0x7F) >> room != 0) break;
-      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if ((byte & 0x80) == 0) return value;
-    }
-    Fail(std::string(what) + " is not a number of " + std::to_string(bits) + " bits", at);
-    return 0;
-  }
-
-  /// Skips a signed LEB128 of 33 bits (a heap type) and returns it as unsigned bits.
-  uint64_t HeapType() {
-    const uint64_t at = position_;
-    for (unsigned count = 0; count < 5; ++count) {
-      const uint8_t byte = Byte("heap type");
-      if (!ok()) return 0;
-      if ((byte & 0x80) == 0) return byte;
-    }
-    Fail("heap type is not a number of 33 bits", at);
-    return 0;
-  }
-
-  /// How many items follow: each takes at least a byte, so a larger count is a lie.
-  uint64_t Count(std::string_view what) {
-    const uint64_t at = position_;
-    const uint64_t count = Number(what);
-    if (ok() && count > left()) {
-      Fail(std::string(what) + " is " + std::to_string(count) + ", with " + std::to_string(left()) +
-               " bytes left in the section", at);
-    }
-    return ok() ? count : 0;
-  }
-
-  std::string_view Bytes(uint64_t size, std::string_view what) {
-    if (!ok()) return {};
-    if (size > left()) {
-      Fail(std::string(what) + " wants " + std::to_string(size) + " bytes, with " + std::to_string(left()) +
-           " left in the section");
-      return {};
-    }
-    const std::string_view view = bytes_.substr(position_, size);
-    position_ += size;
-    return view;
-  }
-
-  std::string_view Name(std::string_view what) {
-    const uint64_t size = Number(what);
-    const uint64_t at = position_;
-    const std::string_view name = Bytes(size, what);
-    if (ok() && !IsUtf8(name)) Fail(std::string(what) + " is not UTF-8", at);
-    return ok() ? name : std::string_view();
-  }
-
-  WasmLimits Limits(std::string_view what) {
-    const uint8_t flags = Byte(what);
-    if (ok() && flags > 7) Fail(std::string(what) + " have unknown flags " + std::to_string(flags), position_ - 1);
-    WasmLimits limits;
-    limits.shared = (flags & 2) != 0;
-    limits.is_64 = (flags & 4) != 0;
-    const unsigned bits = limits.is_64 ? 64 : 32;
-    limits.min = Number(what, bits);
-    if ((flags & 1) != 0) limits.max = Number(what, bits);
-    if (ok() && limits.max && *limits.max < limits.min) Fail(std::string(what) + " have a maximum below the minimum");
-    return limits;
-  }
-
-  std::string ValType() {
-    const uint8_t byte = Byte("value type");
-    for (const ValTypeRow& row : kValTypes) {
-      if (row.byte == byte) return std::string(row.name);
-    }
-    if (byte == kRefNull || byte == kRef) {
-      const uint64_t heap = HeapType();
-      return (byte == kRefNull ? "(ref null " : "(ref ") + std::to_string(heap) + ")";
-    }
-    Fail("unknown value type " + std::to_string(byte), position_ - 1);
-    return {};
-  }
-
- private:
-  std::string_view bytes_;
-  uint64_t position_, end_;
-  std::string thing_ = "section header";
-  std::string fault_;
-};
-
 std::string ItemOf(std::string_view what, uint64_t index, uint64_t count) {
   return std::string(what) + " " + std::to_string(index + 1) + " of " + std::to_string(count);
 }
@@ -182,7 +30,7 @@ class ModuleReader {
 
   /// The fault, or empty.
   std::string Read() {
-    Reader file(bytes_, kHeaderBytes, bytes_.size());
+    WasmCursor file(bytes_, kHeaderBytes, bytes_.size());
     while (file.ok() && file.left() > 0) {
       std::string fault = ReadSection(file);
       if (!fault.empty()) return fault;
@@ -197,7 +45,7 @@ class ModuleReader {
   WasmModule TakeModule() { return std::move(module_); }
 
  private:
-  std::string ReadSection(Reader& file) {
+  std::string ReadSection(WasmCursor& file) {
     const uint64_t at = file.position();
     const uint8_t id = file.Byte("section id");
     const uint64_t size = file.Number("section size");
@@ -215,7 +63,7 @@ class ModuleReader {
       }
       last_order_ = order;
     }
-    Reader section(bytes_, file.position(), file.position() + size);
+    WasmCursor section(bytes_, file.position(), file.position() + size);
     section.SetThing(std::string(kind) + " section");
     module_.sections.push_back({id, kind, file.position(), size});
     file.Bytes(size, kind);
@@ -239,7 +87,7 @@ class ModuleReader {
   }
 
   // False: only the start of the section was read (constant expressions are the engine's).
-  bool Content(uint8_t id, Reader& in, uint64_t size) {
+  bool Content(uint8_t id, WasmCursor& in, uint64_t size) {
     switch (id) {
       case 1: Types(in); return true;
       case 2: Imports(in); return true;
@@ -256,7 +104,7 @@ class ModuleReader {
     }
   }
 
-  void Types(Reader& in) {
+  void Types(WasmCursor& in) {
     const uint64_t count = in.Count("number of types");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       in.SetThing(ItemOf("type", i, count));
@@ -264,14 +112,14 @@ class ModuleReader {
     }
   }
 
-  void Type(Reader& in, uint8_t form) {
+  void Type(WasmCursor& in, uint8_t form) {
     constexpr uint8_t kRec = 0x4E;
     if (form != kRec) return SubType(in, form);
     const uint64_t count = in.Count("number of types in the group");
     for (uint64_t i = 0; i < count && in.ok(); ++i) SubType(in, in.Byte("type form"));
   }
 
-  void SubType(Reader& in, uint8_t form) {
+  void SubType(WasmCursor& in, uint8_t form) {
     constexpr uint8_t kSubFinal = 0x4F, kSub = 0x50;
     if (form == kSub || form == kSubFinal) {
       const uint64_t supers = in.Count("number of supertypes");
@@ -297,7 +145,7 @@ class ModuleReader {
     }
   }
 
-  static std::string ValTypes(Reader& in) {
+  static std::string ValTypes(WasmCursor& in) {
     const uint64_t count = in.Count("number of values");
     std::string list;
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
@@ -307,14 +155,14 @@ class ModuleReader {
     return list;
   }
 
-  const std::string* SignatureOf(Reader& in, uint64_t type, uint64_t at) {
+  const std::string* SignatureOf(WasmCursor& in, uint64_t type, uint64_t at) {
     if (!in.ok()) return nullptr;
     if (type < module_.type_signatures.size()) return &module_.type_signatures[type];
     in.Fail("type " + std::to_string(type) + " of " + std::to_string(module_.type_signatures.size()), at);
     return nullptr;
   }
 
-  void Imports(Reader& in) {
+  void Imports(WasmCursor& in) {
     const uint64_t count = in.Count("number of imports");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       in.SetThing(ItemOf("import", i, count));
@@ -330,7 +178,7 @@ class ModuleReader {
     }
   }
 
-  void ImportType(Reader& in, WasmImport* import) {
+  void ImportType(WasmCursor& in, WasmImport* import) {
     const uint64_t at = in.position();
     const uint8_t kind = in.Byte("kind");
     if (kind > static_cast<uint8_t>(WasmExternKind::kTag)) return in.Fail("unknown kind " + std::to_string(kind), at);
@@ -352,7 +200,7 @@ class ModuleReader {
     }
   }
 
-  void Functions(Reader& in) {
+  void Functions(WasmCursor& in) {
     const uint64_t count = in.Count("number of functions");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       const uint64_t at = in.position();
@@ -361,7 +209,7 @@ class ModuleReader {
     }
   }
 
-  void Memories(Reader& in) {
+  void Memories(WasmCursor& in) {
     const uint64_t count = in.Count("number of memories");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       in.SetThing(ItemOf("memory", i, count));
@@ -370,7 +218,7 @@ class ModuleReader {
     }
   }
 
-  void Exports(Reader& in) {
+  void Exports(WasmCursor& in) {
     const uint64_t count = in.Count("number of exports");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       in.SetThing(ItemOf("export", i, count));
@@ -384,7 +232,7 @@ class ModuleReader {
     }
   }
 
-  void Code(Reader& in) {
+  void Code(WasmCursor& in) {
     const uint64_t count = in.Count("number of functions");
     for (uint64_t i = 0; i < count && in.ok(); ++i) {
       in.SetThing(ItemOf("code of function", i, count));
@@ -413,19 +261,19 @@ class ModuleReader {
   }
 
   // ---- custom sections: a fault in the name of one is the module's, inside one it is a note ------------------------------
-  void Custom(Reader& in) {
+  void Custom(WasmCursor& in) {
     const std::string_view name = in.Name("name");
     if (!in.ok()) return;
     module_.sections.back().name = name;
     module_.has_dwarf |= name == ".debug_info";
-    Reader content(bytes_, in.position(), in.position() + in.left());
+    WasmCursor content(bytes_, in.position(), in.position() + in.left());
     content.SetThing("custom section \"" + std::string(name) + "\"");
     if (name == "producers") Producers(content);
     if (name == "name") Names(content);
     if (!content.ok()) module_.notes.push_back(content.fault());
   }
 
-  void Producers(Reader& in) {
+  void Producers(WasmCursor& in) {
     const uint64_t fields = in.Count("number of fields");
     for (uint64_t i = 0; i < fields && in.ok(); ++i) {
       const std::string_view field = in.Name("field");
@@ -438,7 +286,7 @@ class ModuleReader {
     }
   }
 
-  void Names(Reader& in) {
+  void Names(WasmCursor& in) {
     constexpr uint8_t kFunctionNames = 1;
     while (in.ok() && in.left() > 0) {
       const uint8_t id = in.Byte("subsection id");
@@ -446,7 +294,7 @@ class ModuleReader {
       const uint64_t begin = in.position();
       in.Bytes(size, "subsection");
       if (!in.ok() || id != kFunctionNames) continue;
-      Reader names(bytes_, begin, begin + size);
+      WasmCursor names(bytes_, begin, begin + size);
       names.SetThing("function names");
       const uint64_t count = names.Count("number of names");
       for (uint64_t i = 0; i < count && names.ok(); ++i) {
@@ -465,35 +313,6 @@ class ModuleReader {
   int last_order_ = -1;
 };
 
-Error Invalid(std::string_view name, std::string_view what) {
-  return {ErrorCode::kInvalidModule, std::string(name) + ": " + std::string(what)};
-}
-
-bool LooksLikeText(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const size_t first = bytes.find_first_not_of(" \t\r\n");
-    if (first == bytes.npos) return false;
-    bytes.remove_prefix(first);
-    if (!bytes.starts_with(";;")) break;
-    bytes.remove_prefix(std::min(bytes.find('\n'), bytes.size()));
-  }
-  return bytes.starts_with("(module") || bytes.starts_with("(component") || bytes.starts_with("(;") ||
-         (bytes.starts_with("(") && bytes.find("module") != bytes.npos);
-}
-
-struct OtherFormat {
-  std::string_view magic, what;
-};
-constexpr OtherFormat kOtherFormats[] = {
-    {"\x7f" "ELF", "is native code (ELF), not WebAssembly: give the .wasm file (a .cwasm artefact of Wasmtime is not accepted)"},
-    {"\x1f\x8b", "is compressed with gzip: unpack it first (gunzip)"},
-    {"\x28\xb5\x2f\xfd", "is compressed with zstd: unpack it first (unzstd)"},
-    {"PK\x03\x04", "is a zip archive: unpack it first (unzip)"},
-    {"BC\xc0\xde", "is LLVM bitcode: link it with wasm-ld first"},
-    {"!<arch>", "is an archive of object files: link it with wasm-ld first"},
-    {"<", "is HTML or XML text, not WebAssembly: the download probably failed"},
-};
-
 }  // namespace
 
 std::string_view WasmExternKindName(WasmExternKind kind) noexcept {
@@ -508,37 +327,14 @@ const WasmExport* WasmModule::FindExport(std::string_view export_name) const noe
   return nullptr;
 }
 
-Result<void> CheckWasmHeader(std::string_view bytes, std::string_view name) {
-  if (bytes.empty()) return Invalid(name, "is empty: build or copy the plugin again");
-  for (const OtherFormat& other : kOtherFormats) {
-    if (bytes.starts_with(other.magic)) return Invalid(name, other.what);
-  }
-  if (LooksLikeText(bytes)) {
-    return Invalid(name, "is WebAssembly text (WAT): compile it to a binary first (wat2wasm)");
-  }
-  if (bytes.size() < kHeaderBytes && kMagic.starts_with(bytes.substr(0, kMagic.size()))) {
-    return Invalid(name, "is cut off after " + std::to_string(bytes.size()) + " bytes: build or copy the plugin again");
-  }
-  if (!bytes.starts_with(kMagic)) {
-    return Invalid(name, "is not WebAssembly (it does not begin with \"\\0asm\"): give the plugin's .wasm file");
-  }
-  const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  const unsigned version = at(4) | at(5) << 8, layer = at(6) | at(7) << 8;
-  if (layer == 1) {
-    return Invalid(name, "is a WebAssembly component, a plugin is a core module: build for the target wasm32-wasip1, not wasip2");
-  }
-  if (version != 1 || layer != 0) {
-    return Invalid(name, "is WebAssembly of version " + std::to_string(version) + " layer " + std::to_string(layer) +
-                             ", known is version 1 layer 0: build it with a current toolchain");
-  }
-  return {};
-}
-
 Result<WasmModule> ReadWasmModule(std::string_view bytes, std::string_view name) {
   WEIR_TRY_VOID(CheckWasmHeader(bytes, name));
   ModuleReader reader(bytes);
   const std::string fault = reader.Read();
-  if (!fault.empty()) return Invalid(name, "is not a valid WebAssembly module: " + fault + std::string(kRemedy));
+  if (!fault.empty()) {
+    return Error{ErrorCode::kInvalidModule,
+                 std::string(name) + ": is not a valid WebAssembly module: " + fault + std::string(kRemedy)};
+  }
   return reader.TakeModule();
 }
 

@@ -6,9 +6,7 @@
 #include "proxy_wasm/callbacks.h"
 #include "proxy_wasm/host_functions.h"
 #include "proxy_wasm/link.h"
-#if __has_include("wasi/host_functions.h")
 #include "wasi/host_functions.h"
-#endif
 #include "weir/engine.h"
 #include "weir/plugin.h"
 
@@ -98,27 +96,51 @@ bool Has(const WasmModule& module, const Sign& sign) {
   return false;
 }
 
-// Rust keeps source paths for its panic messages: ".../proxy-wasm-0.2.4/src/dispatcher.rs" is the SDK with its version.
-std::string_view RustSdkVersion(const WasmModule& module, std::string_view bytes) {
-  constexpr std::string_view kBefore = "/proxy-wasm-", kAfter = "/src/";
-  for (const WasmSection& section : module.sections) {
-    if (section.name != "data" || section.id == 0) continue;
-    const std::string_view data = bytes.substr(section.offset, section.size);
-    const size_t at = data.find(kBefore);
-    if (at == data.npos) continue;
-    const std::string_view rest = data.substr(at + kBefore.size());
-    const std::string_view version = rest.substr(0, rest.find_first_not_of("0123456789."));
-    if (!version.empty() && rest.substr(version.size()).starts_with(kAfter)) return version;
+// Texts that toolchains leave in the data: Rust's source paths of panics ("…/proxy-wasm-0.2.4/src/dispatcher.rs"), Go's list of
+// dependencies ("dep\tgithub.com/…\tv0.24.0"), AssemblyScript's file names (in UTF-16).
+struct DataSign {
+  std::string_view before, after;  // around the version
+  std::string_view sdk, evidence;
+  enum class Text : uint8_t { kUtf8, kUtf16 } text = Text::kUtf8;
+};
+constexpr DataSign kDataSigns[] = {
+    {"/proxy-wasm-", "/src/", "Proxy-Wasm Rust SDK", "source paths in data"},
+    {"\tgithub.com/tetratelabs/proxy-wasm-go-sdk\tv", "", "Proxy-Wasm Go SDK (tetratelabs)", "list of dependencies in data"},
+    {"\tgithub.com/proxy-wasm/proxy-wasm-go-sdk\tv", "", "Proxy-Wasm Go SDK", "list of dependencies in data"},
+    {"~lib/@solo-io/proxy-runtime/", "", "Proxy-Wasm AssemblyScript SDK (solo-io)", "file names in data", DataSign::Text::kUtf16},
+};
+
+// The SDK, with its version where it is there; empty: `sign` is not in `data`.
+std::string SdkInData(std::string_view data, const DataSign& sign) {
+  std::string needle;
+  for (char c : sign.before) {
+    needle.push_back(c);
+    if (sign.text == DataSign::Text::kUtf16) needle.push_back('\0');
   }
-  return {};
+  const size_t at = data.find(needle);
+  if (at == data.npos) return {};
+  const std::string_view rest = data.substr(at + needle.size());
+  const std::string_view version = rest.substr(0, rest.find_first_not_of("0123456789."));
+  if (sign.text == DataSign::Text::kUtf16) return std::string(sign.sdk);
+  if (version.empty() || !rest.substr(version.size()).starts_with(sign.after)) return {};
+  return std::string(sign.sdk) + " " + std::string(version);
+}
+
+bool TellSdkFromData(Inspection& out, std::string_view bytes) {
+  for (const WasmSection& section : out.module.sections) {
+    if (section.id == 0 || section.name != "data") continue;
+    for (const DataSign& sign : kDataSigns) {
+      out.sdk = SdkInData(bytes.substr(section.offset, section.size), sign);
+      out.sdk_evidence = sign.evidence;
+      if (!out.sdk.empty()) return true;
+    }
+  }
+  return false;
 }
 
 void TellSdk(Inspection& out, std::string_view bytes) {
-  if (const std::string_view version = RustSdkVersion(out.module, bytes); !version.empty()) {
-    out.sdk = "Proxy-Wasm Rust SDK " + std::string(version);
-    out.sdk_evidence = "source paths in data";
-    return;
-  }
+  if (TellSdkFromData(out, bytes)) return;
+  out.sdk_evidence.clear();
   constexpr std::string_view kWhere[] = {"function names", "exports", "producers section"};
   for (const Sign& sign : kSigns) {
     if (!Has(out.module, sign)) continue;
@@ -131,10 +153,7 @@ void TellSdk(Inspection& out, std::string_view bytes) {
 // ---- imports and callbacks ----------------------------------------------------------------------------------------------
 std::span<const abi::HostFunction> RowsOf(std::string_view module) {
   if (module == proxy_wasm::kModule) return proxy_wasm::HostFunctions();
-#if __has_include("wasi/host_functions.h")
-  if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") return wasi::HostFunctions();
-#endif
-  return {};
+  return wasi::HostFunctions(module);
 }
 
 ImportReport ReportImport(const WasmImport& import, const ReadModule& alone, proxy_wasm::Version version) {

@@ -76,6 +76,7 @@ Message ParseLine(std::string_view line, std::string_view prefix) {
       rest.substr(0, after_ids).find('#') != rest.npos) {
     rest.remove_prefix(after_ids + 2);
   }
+  if (rest.starts_with("weir: ")) rest.remove_prefix(6);
   message.text = rest;
   // " in PREFIX/nginx.conf:12": a generated file, of no use to the reader.
   const size_t in = message.text.find(" in " + std::string(prefix) + "/nginx.conf");

@@ -146,7 +146,9 @@ class Writer {
     }
     switch (route.kind) {
       case RunRoute::Kind::kUpstream: WriteProxy(route); break;
-      case RunRoute::Kind::kRoot: Line("      root " + NginxQuote(EscapeDollars(route.root)) + ";"); break;
+      case RunRoute::Kind::kRoot:  // /files/a is DIRECTORY/a; both end in a slash, or a path could climb out
+        Line("      alias " + NginxQuote(EscapeDollars(route.root) + (route.root.ends_with('/') ? "" : "/")) + ";");
+        break;
       case RunRoute::Kind::kPage: WriteBehind("text/plain", 200, std::string(kPage)); break;
       case RunRoute::Kind::kRespond: WriteBehind(route.content_type, route.status, EscapeDollars(route.body)); break;
     }

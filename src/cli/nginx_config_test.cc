@@ -116,7 +116,7 @@ http {
       proxy_ssl_trusted_certificate "/etc/weir/ca.pem";
     }
     location "/files/" {
-      root "/srv";
+      alias "/srv/";
     }
     location = "/price" {
       weir "auth";

@@ -8,10 +8,10 @@ namespace {
 const Nginx kNginx{"/usr/sbin/nginx", "1.31.5"};
 
 TEST(ReadableErrors, LeavesOutWhatNginxPutsAround) {
-  EXPECT_EQ(ReadableErrors("nginx: [emerg] weir_plugin \"auth\": no memory in /run/w/nginx.conf:12\n"
+  EXPECT_EQ(ReadableErrors("nginx: [emerg] weir: plugin \"auth\": no memory in /run/w/nginx.conf:12\n"
                            "nginx: configuration file /run/w/nginx.conf test failed\n",
                            kNginx, "/run/w"),
-            "weir_plugin \"auth\": no memory");
+            "plugin \"auth\": no memory");
   EXPECT_EQ(ReadableErrors("2024/01/02 03:04:05 [notice] 12#12: hello\n2024/01/02 03:04:05 [emerg] 12#12: bad in /run/w/nginx.conf.next:1\n",
                            kNginx, "/run/w"),
             "bad");

@@ -122,6 +122,10 @@ std::string AccessLogFor(const std::string& prefix) {
   const int log = open("/dev/stdout", O_WRONLY | O_APPEND | O_CLOEXEC);
   if (log < 0) return prefix + "/access.log";
   close(log);
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND);
+  }
   return "/dev/stdout";
 }
 

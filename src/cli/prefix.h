@@ -18,7 +18,8 @@ Result<void> WriteNginxConfig(const NginxConfig& config, const std::string& pref
 /// kInvalidArgument when an address cannot be listened on now: in use, below 1024 without the right, not of this machine.
 Result<void> CheckCanListen(const std::string& address);
 
-/// "/dev/stdout" when nginx can open it (not a socket, not another user's file), else a file in the prefix.
+/// "/dev/stdout" when nginx can open it (not a socket, not another user's file), else a file in the prefix. nginx opens it
+/// anew: where standard output and error are one file (`> log 2>&1`), they are made to append, or lines would be overwritten.
 std::string AccessLogFor(const std::string& prefix);
 
 }  // namespace weir::cli

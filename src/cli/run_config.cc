@@ -108,6 +108,9 @@ Result<void> CheckRoute(const RunConfig& config, const RunRoute& route, const st
     return Invalid(place + ": upstream " + Quoted(route.upstream) + " is not declared under upstreams" +
                    Suggestion(route.upstream, upstreams));
   }
+  if (route.kind == RunRoute::Kind::kRoot && (!route.path.starts_with('/') || !route.path.ends_with('/'))) {
+    return Invalid(place + ": the path of a root ends in /: the rest of the request's path is looked for in the directory");
+  }
   if (route.kind == RunRoute::Kind::kRoot) WEIR_TRY_VOID(CheckFile(route.root, place + ": root", S_IFDIR));
   return {};
 }

@@ -47,7 +47,7 @@ struct RunRoute {
   std::vector<std::string> plugins;  ///< names, in order
   Kind kind = Kind::kPage;
   std::string upstream;              ///< kUpstream: its name
-  std::string root;                  ///< kRoot: directory of files, absolute
+  std::string root;                  ///< kRoot: directory of files, absolute; `path` ends in '/' and is cut off
   uint32_t status = 200;             ///< kRespond
   std::string body, content_type = "text/plain";
 };

@@ -74,6 +74,13 @@ TEST(CheckRunConfig, FindsWhatDoesNotFitTogether) {
   config.listeners[0].routes.push_back(RunRoute{});
   EXPECT_NE(CheckOf(config).find("path \"/\" has two routes"), std::string::npos);
   config = Good();
+  config.listeners[0].routes[0] = {.path = "/files", .kind = RunRoute::Kind::kRoot, .root = "/proc"};
+  EXPECT_NE(CheckOf(config).find("ends in /"), std::string::npos);
+  config.listeners[0].routes[0].path = "/files/";
+  EXPECT_EQ(CheckOf(config), "fine");
+  config.listeners[0].routes[0].root = "/proc/self/exe";
+  EXPECT_NE(CheckOf(config).find("is not a directory"), std::string::npos);
+  config = Good();
   config.listeners.clear();
   EXPECT_NE(CheckOf(config).find("no listeners"), std::string::npos);
 }

@@ -300,7 +300,10 @@ class Parser {
     for (const RunUpstream& known : config_->upstreams) {
       if (known.servers == upstream.servers && known.tls == upstream.tls && known.tls_ca.empty() && known.tls_verify) return known.name;
     }
-    upstream.name = "upstream-" + std::to_string(config_->upstreams.size() + 1);
+    const auto taken = [&] {
+      return std::any_of(config_->upstreams.begin(), config_->upstreams.end(), [&](const RunUpstream& u) { return u.name == upstream.name; });
+    };
+    for (size_t n = config_->upstreams.size() + 1; upstream.name.empty() || taken(); ++n) upstream.name = "upstream-" + std::to_string(n);
     config_->upstreams.push_back(upstream);
     return upstream.name;
   }

@@ -77,6 +77,9 @@ TEST(RunYaml, OneUrlIsOneUpstream) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->upstreams.size(), 2u);
   EXPECT_EQ(config->listeners[0].routes[0].upstream, config->listeners[1].routes[0].upstream);
+  const auto named = ParseRunYaml("upstreams: {upstream-2: http://a:1}\nlisteners: [{listen: 1, to: 'http://h:1'}]\n", "w.yaml");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->upstreams[1].name, "upstream-3");
 }
 
 }  // namespace

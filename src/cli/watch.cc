@@ -143,8 +143,8 @@ Result<void> WriteAndTest(const RunConfig& config, const WatchedRun& run, const 
   std::vector<std::string> command = NginxCommand(run, conf_name);
   command.insert(command.begin() + 1, {"-t", "-q"});
   WEIR_TRY(const CommandOutput output, RunCommand(command));
+  if (output.exit_code == 0) return {};  // NGINX says its warnings again when it starts
   for (const std::string& warning : Warnings(output.text, run.places.prefix)) PrintWarning(warning);
-  if (output.exit_code == 0) return {};
   std::string errors = ReadableErrors(output.text, run.nginx, run.places.prefix);
   if (errors.empty()) errors = run.nginx.path + " -t ended with " + std::to_string(output.exit_code) + " and said nothing";
   return Error{ErrorCode::kInvalidArgument, std::move(errors)};

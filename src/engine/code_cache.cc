@@ -99,7 +99,7 @@ bool WriteAll(int fd, std::string_view bytes) {
 
 /// Writes beside and renames: readers see the whole file or none. Empty: done; else why not.
 std::string Store(int directory, const std::string& file, std::string_view artefact, std::string_view key) {
-  const std::string part = file + ".part." + std::to_string(getpid());
+  const std::string part = file + ".part." + std::to_string(getpid()) + "." + std::to_string(gettid());
   unlinkat(directory, part.c_str(), 0);
   const Fd fd(openat(directory, part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd.get() < 0) return std::strerror(errno);

@@ -1,9 +1,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "engine/engine_test_util.h"
 
@@ -78,7 +80,11 @@ TEST_F(CacheTest, OtherModuleOrEngineIsAnotherEntry) {
   auto fuelled = NewEngine({.fuel = true});
   EXPECT_FALSE(Load(*fuelled).from_cache);
   EXPECT_TRUE(Load(*fuelled).from_cache);
-  EXPECT_EQ(Files(), 3u);
+  auto with_lines = NewEngine({.debug_info = true});
+  EXPECT_FALSE(Load(*with_lines).from_cache);
+  EXPECT_TRUE(Load(*with_lines).from_cache);
+  EXPECT_FALSE(Load(*NewEngine({.pooling = false})).from_cache);
+  EXPECT_EQ(Files(), 5u);
 }
 
 TEST_F(CacheTest, DamageAtAnyPlaceIsRecompiled) {
@@ -168,6 +174,21 @@ TEST_F(CacheTest, NoDirectoryIsNoCache) {
   const auto loaded = Load(*engine_);
   EXPECT_EQ(loaded.warning + loaded.artefact, "");
   EXPECT_EQ(Answer(loaded), 5u);
+}
+
+TEST_F(CacheTest, TwoThreadsStoreTheSame) {
+  std::vector<std::thread> threads;
+  std::atomic<int> kept = 0;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      auto loaded = engine_->Load(wasm_, "m.wasm", cache_);
+      if (loaded && loaded->warning.empty()) ++kept;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(kept, 4);
+  EXPECT_EQ(Files(), 1u);
+  EXPECT_TRUE(Load(*engine_).from_cache);
 }
 
 TEST_F(CacheTest, BadModuleIsAnErrorAndLeavesNothing) {

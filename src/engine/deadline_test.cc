@@ -149,6 +149,31 @@ TEST(Ticker, ParksWhenNothingRunsAndWakes) {
   EXPECT_GT(TickerOf(guest).ticks(), ticks);
 }
 
+// Where a sandbox forbids membarrier the ticker rests by looking seldom.
+TEST(Ticker, RestsAndComesBackWithoutMembarrier) {
+  auto engine = NewEngine();
+  InFlight slot;
+  Ticker ticker(static_cast<EngineImpl&>(*engine).get(), Ticker::Membarrier::kNever);
+  ticker.Add(&slot);
+  const auto ticks_in_ms = [&](long ms) {
+    const uint64_t before = ticker.ticks();
+    Sleep(ms);
+    return ticker.ticks() - before;
+  };
+  for (int round = 0; round < 3; ++round) {
+    ticker.Begin(slot, 50);
+    uint64_t ticks = 0;
+    for (int i = 0; i < 100 && ticks == 0; ++i) ticks = ticks_in_ms(20);
+    EXPECT_GT(ticks, 0u);
+    EXPECT_EQ(slot.sample_serial, slot.serial) << "its clock was noted";
+    ticker.End(slot);
+    uint64_t resting = 1;
+    for (int i = 0; i < 100 && resting != 0; ++i) resting = ticks_in_ms(60);
+    EXPECT_EQ(resting, 0u);
+  }
+  ticker.Remove(&slot);
+}
+
 TEST(Ticker, StaysParkedWithoutABudget) {
   auto engine = NewEngine();
   EXPECT_TRUE(static_cast<EngineImpl&>(*engine).ticker().parked());

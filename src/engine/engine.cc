@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "engine/cpu_features.h"
 #include "engine/engine_impl.h"
@@ -44,6 +45,21 @@ bool AddressSpaceFits(uint64_t bytes) {
   if (area == MAP_FAILED) return false;
   munmap(area, bytes);
   return true;
+}
+
+/// File and line in backtraces is a switch that Wasmtime's C API has only as an environment variable, read here.
+wasm_config_t* NewConfig(const EngineOptions& options) {
+  constexpr const char* kDetails = "WASMTIME_BACKTRACE_DETAILS";
+  const char* before = std::getenv(kDetails);
+  const std::string kept = before == nullptr ? "" : before;
+  setenv(kDetails, options.debug_info ? "1" : "0", 1);
+  wasm_config_t* config = wasm_config_new();
+  if (before == nullptr) {
+    unsetenv(kDetails);
+  } else {
+    setenv(kDetails, kept.c_str(), 1);
+  }
+  return config;
 }
 
 void SetPooling(const EngineOptions& options, uint32_t instances, wasm_config_t* config) {
@@ -97,10 +113,9 @@ Result<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options) {
     return Error{ErrorCode::kInvalidArgument, "the thread's stack is too small to run plugins; give it 2 MiB (ulimit -s)"};
   }
   const uint32_t instances = std::min(options.instances_max, kInstancesMax);
-  wasm_config_t* config = wasm_config_new();
+  wasm_config_t* config = NewConfig(options);
   wasmtime_config_epoch_interruption_set(config, true);
   wasmtime_config_consume_fuel_set(config, options.fuel);
-  wasmtime_config_debug_info_set(config, false);
   wasmtime_config_max_wasm_stack_set(config, stack);
   wasmtime_config_parallel_compilation_set(config, options.parallel_compilation && kParallelCompilation);
   wasmtime_config_native_unwind_info_set(config, true);
@@ -110,7 +125,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options) {
   if (pooling) SetPooling(options, instances, config);
   // Wasmtime checks the rest when it maps an artefact: its version, its settings, the features the code uses.
   const std::string code_key = std::string("weir-code-1;wasmtime-") + WASMTIME_VERSION + (options.fuel ? ";fuel" : "") +
-                               (pooling ? ";pool" : "") + ";cpu-" + CpuFeatures();
+                               (pooling ? ";pool" : "") + (options.debug_info ? ";lines" : "") + ";cpu-" + CpuFeatures();
   EnginePtr wasm_engine(wasm_engine_new_with_config(config));
   return std::unique_ptr<Engine>(new EngineImpl(options, std::move(wasm_engine), code_key));
 }

@@ -198,14 +198,15 @@ void InstanceImpl::Fail(ErrorPtr error, TrapPtr trap) {
   alive_ = false;
   if (!trap_.message.empty()) {  // said by a host function or the deadline
     if (trap_.backtrace.empty()) trap_.backtrace = BacktraceOf(trap != nullptr ? Message(*trap) : Message(*error));
-    return;
-  }
-  if (trap != nullptr) {
+  } else if (trap != nullptr) {
     trap_ = DecodeTrap(*trap);
   } else {
     trap_ = {.kind = Trap::Kind::kHost, .message = OneLine(Message(*error))};
   }
-  if (trap_.kind == Trap::Kind::kGuest) trap_.message += MemoryNote(memory().size(), limits_.memory_bytes);
+  // A guest without memory panics, exits or collects garbage until its time is up.
+  const bool may_be_memory = trap_.kind == Trap::Kind::kGuest || trap_.kind == Trap::Kind::kDeadline ||
+                             (trap_.kind == Trap::Kind::kExit && trap_.exit_code != 0);
+  if (may_be_memory) trap_.message += MemoryNote(memory().size(), limits_.memory_bytes);
 }
 
 Error InstanceImpl::StartError(ErrorPtr error, TrapPtr trap) {
@@ -220,7 +221,9 @@ Error InstanceImpl::StartError(ErrorPtr error, TrapPtr trap) {
       return {ErrorCode::kLimit, name + ": its memory begins with " + pages + " pages of 64 KiB, more than its limit of " +
                                      Bytes(limits_.memory_bytes) + "; raise the limit"};
     }
-    return {ErrorCode::kLimit, name + ": no instance: " + why};
+    const bool no_space = why.find("mmap failed") != why.npos;
+    return {ErrorCode::kLimit, name + ": no instance: " + why +
+                                   (no_space ? "; an instance reserves 4 GiB of address space (ulimit -v)" : "")};
   }
   Fail(std::move(error), std::move(trap));
   return {ErrorCode::kTrapped, name + ": its start function failed: " + trap_.message +

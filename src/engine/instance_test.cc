@@ -305,6 +305,14 @@ TEST(HostFunction, ItsTrapIsTheTrap) {
   EXPECT_EQ(other->trap().message, "refuse failed");
 }
 
+TEST(HostFunction, ExitOfAGuestWithoutMemorySaysSo) {
+  for (const auto& [code, message] : {std::pair{2u, "proc_exit(3) (its memory is at the limit of 192 KiB)"}, {0u, "proc_exit(3)"}}) {
+    Guest guest(kHosted, kHost, {.memory_bytes = 3 * kPage});
+    guest.Run("exit", {code});
+    EXPECT_EQ(guest->trap().message, message);
+  }
+}
+
 TEST(HostFunction, CallsBackIntoTheGuest) {
   HostedGuest guest;
   guest.Nest("down");

@@ -165,6 +165,18 @@ TEST(ReadFile, ReadsOrNamesTheFile) {
   auto directory = ReadFile("/tmp");
   ASSERT_FALSE(directory);
   EXPECT_EQ(directory.error().code, ErrorCode::kIo);
+  auto endless = ReadFile("/dev/zero");
+  ASSERT_FALSE(endless);
+  EXPECT_EQ(endless.error().message, "/dev/zero: is larger than 64 MiB");
+  EXPECT_EQ(*ReadFile("/dev/null"), "");
+  char path[] = "/tmp/weir_engine_test_XXXXXX";
+  const int fd = mkstemp(path);
+  ASSERT_EQ(ftruncate(fd, (1ll << 30) + 1), 0);  // sparse
+  close(fd);
+  auto large = ReadFile(path);
+  unlink(path);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().message, std::string(path) + ": is larger than 1024 MiB");
 }
 
 }  // namespace

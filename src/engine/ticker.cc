@@ -35,7 +35,8 @@ uint64_t ThreadCpuNs() {
   return ClockNs(CLOCK_THREAD_CPUTIME_ID, &ok);
 }
 
-Ticker::Ticker(wasm_engine_t* engine) : engine_(engine), membarrier_(RegisterMembarrier()) {}
+Ticker::Ticker(wasm_engine_t* engine, Membarrier use)
+    : engine_(engine), membarrier_(use == Membarrier::kIfOffered && RegisterMembarrier()) {}
 
 Ticker::~Ticker() {
   {

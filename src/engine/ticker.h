@@ -40,8 +40,9 @@ struct alignas(64) InFlight {
 
 class Ticker {
  public:
+  enum class Membarrier : bool { kNever, kIfOffered };
   /// `engine` outlives it. Starts nothing yet.
-  explicit Ticker(wasm_engine_t* engine);
+  explicit Ticker(wasm_engine_t* engine, Membarrier use = Membarrier::kIfOffered);
   ~Ticker();
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;

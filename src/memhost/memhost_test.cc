@@ -185,6 +185,26 @@ TEST_F(MemhostTest, PropertiesThatFollowFromTheMessage) {
   EXPECT_EQ(journal.size(), 5u);
 }
 
+TEST_F(MemhostTest, RewindBringsTheSameStreamAgain) {
+  Add({.request_headers = {SetHeader(HeaderMapKind::kRequestHeaders, "x-a", "1")},
+       .response_headers = {Do([](HttpStream& s) { s.headers(HeaderMapKind::kResponseHeaders)->Replace(":status", "500"); })}});
+  MemoryStream stream(world, list, {.headers = RequestHeaders("GET", "/")});
+  stream.StartResponse({.headers = ResponseHeaders(200)});
+  for (int i = 0; i < 2; ++i) {
+    stream.FeedHeaders(kRequest, EndOfStream::kYes);
+    EXPECT_TRUE(stream.request_over());
+    EXPECT_EQ(stream.request().headers.size(), 5u);
+    stream.ForwardRequest();
+    stream.FeedHeaders(kResponse, EndOfStream::kYes);
+    EXPECT_EQ(stream.response().headers, ResponseHeaders(500));
+    stream.Rewind();
+    EXPECT_EQ(stream.request().headers, RequestHeaders("GET", "/"));
+    EXPECT_EQ(stream.response().headers, ResponseHeaders(200));
+    EXPECT_FALSE(stream.request_over());
+  }
+  EXPECT_EQ(journal.size(), 6u);
+}
+
 TEST(MemoryHeaders, Rules) {
   HeaderList list = RequestHeaders("GET", "/", {{"x-a", "1"}, {"x-a", "2"}});
   MemoryHeaders map(list, MemoryHeaders::Pseudo::kRequest);

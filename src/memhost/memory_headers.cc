@@ -37,6 +37,20 @@ std::optional<std::string> JoinedValues(const HeaderList& headers, std::string_v
   return all;
 }
 
+void MemoryHeaders::Mark() {
+  marked_ = list_;
+  edited_ = false;
+}
+
+void MemoryHeaders::Rewind() {
+  if (edited_) {
+    list_ = marked_;
+    edited_ = false;
+  } else {
+    list_.resize(marked_.size());
+  }
+}
+
 size_t MemoryHeaders::Find(std::string_view name, std::string_view* out, size_t max) const {
   size_t found = 0;
   for (const auto& [key, value] : list_) {
@@ -73,6 +87,7 @@ bool MemoryHeaders::Add(std::string_view name, std::string_view value) {
 
 bool MemoryHeaders::Replace(std::string_view name, std::string_view value) {
   if (IsPseudo(name) && !IsWritablePseudo(name)) return false;
+  edited_ = true;
   auto same = [&](const auto& entry) { return entry.first == name; };
   auto first = std::find_if(list_.begin(), list_.end(), same);
   if (first == list_.end()) {
@@ -90,6 +105,7 @@ bool MemoryHeaders::Replace(std::string_view name, std::string_view value) {
 
 bool MemoryHeaders::Remove(std::string_view name) {
   if (IsPseudo(name)) return false;
+  edited_ = true;
   std::erase_if(list_, [&](const auto& entry) { return entry.first == name; });
   return true;
 }

@@ -24,10 +24,16 @@ class MemoryHeaders final : public HeaderMap {
   bool Replace(std::string_view name, std::string_view value) override;
   bool Remove(std::string_view name) override;
 
+  /// Keeps the list as it is now; Rewind() brings it back, cheaply when headers were only added.
+  void Mark();
+  void Rewind();
+
  private:
   bool IsWritablePseudo(std::string_view name) const;
   HeaderList& list_;
   Pseudo pseudo_;
+  HeaderList marked_;
+  bool edited_ = false;  ///< since Mark(), other than by adding at the end
 };
 
 }  // namespace weir

@@ -11,7 +11,7 @@ constexpr uint64_t kClientPort = 50'000, kServerPort = 80;
 /// A content-length that is there says what the body is now.
 void FixLength(HttpMessage* message) {
   for (auto& [name, value] : message->headers) {
-    if (name == "content-length") value = std::to_string(message->BodyText().size());
+    if (name == std::string_view("content-length")) value = std::to_string(message->BodyText().size());
   }
 }
 
@@ -39,25 +39,42 @@ MemoryStream::MemoryStream(MemoryHost& world, std::span<Plugin* const> plugins, 
             MemoryHeaders(sides_[1].message.headers, MemoryHeaders::Pseudo::kResponse),
             MemoryHeaders(sides_[1].message.trailers, MemoryHeaders::Pseudo::kNone)},
       started_ns_(world.clock().RealtimeNs()),
-      chain_(*this, plugins) {}
+      plugins_(plugins.begin(), plugins.end()) {
+  maps_[0].Mark();
+  chain_.emplace(*this, plugins_);
+}
+
+void MemoryStream::Rewind() {
+  chain_.reset();
+  maps_[static_cast<size_t>(HeaderMapKind::kRequestHeaders)].Rewind();
+  maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Rewind();
+  for (Side& side : sides_) {
+    side.message.body.clear();
+    side.sent = side.over = side.woken = side.body_came = false;
+  }
+  reset_ = local_ = false;
+  if (!notes_.empty()) notes_.clear();
+  chain_.emplace(*this, plugins_);
+}
 
 void MemoryStream::FeedHeaders(Direction direction, EndOfStream end) {
   BodyOut out;
-  const Verdict verdict = chain_.OnHeaders(direction, end);
+  const Verdict verdict = chain_->OnHeaders(direction, end);
   if (verdict == Verdict::kContinue) out.headers_passed = true, out.end = end;
   Take(direction, verdict, {}, &out);
 }
 
 void MemoryStream::FeedBody(Direction direction, std::string_view chunk, EndOfStream end) {
   BodyOut out;
-  const Verdict verdict = chain_.OnBody(direction, chunk, end, &out);
+  side(direction).body_came = true;
+  const Verdict verdict = chain_->OnBody(direction, chunk, end, &out);
   Take(direction, verdict, chunk, &out);
 }
 
 void MemoryStream::FeedTrailers(Direction direction) {
   BodyOut out;
   side(direction).trailers_exist = true;
-  const Verdict verdict = chain_.OnTrailers(direction, &out);
+  const Verdict verdict = chain_->OnTrailers(direction, &out);
   Take(direction, verdict, {}, &out);
 }
 
@@ -67,6 +84,7 @@ void MemoryStream::StartResponse(HttpMessage response) {
   side.message.headers = std::move(response.headers);
   side.message.trailers = std::move(response.trailers);
   side.message.body.clear();
+  maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Mark();
 }
 
 void MemoryStream::SendRequest() {
@@ -101,7 +119,7 @@ bool MemoryStream::Pump() {
     if (reset_ || !std::exchange(side(direction).woken, false)) continue;
     any = true;
     BodyOut out;
-    const Verdict verdict = chain_.Continue(direction, &out);
+    const Verdict verdict = chain_->Continue(direction, &out);
     Take(direction, verdict, {}, &out);
   }
   return any;
@@ -128,12 +146,12 @@ void MemoryStream::Take(Direction direction, Verdict verdict, std::string_view c
   if (!out->bytes.empty()) side.message.body.push_back(std::move(out->bytes));
   if (out->end == EndOfStream::kYes) {
     side.over = true;
-    FixLength(&side.message);
+    if (side.body_came) FixLength(&side.message);
   }
 }
 
 void MemoryStream::SendLocal() {
-  LocalResponse local = chain_.TakeLocalResponse();
+  LocalResponse local = chain_->TakeLocalResponse();
   local_ = true;
   local_details_ = local.details;
   HttpMessage response{.headers = ResponseHeaders(local.status, std::move(local.headers))};

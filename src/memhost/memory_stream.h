@@ -40,7 +40,10 @@ class MemoryStream final : public HttpExchange {
   void SendResponse(HttpMessage response);
   /// FilterChain::Continue for each Wake that came. False: none had.
   bool Pump();
-  void Finish() { chain_.Finish(); }
+  void Finish() { chain_->Finish(); }
+  /// Request and response headers as they were given, a new chain, nothing sent: the same stream again, without its
+  /// allocations. For benchmarks and fuzzing. Bodies are fed anew.
+  void Rewind();
 
   // ---- What came out.
   bool request_over() const { return sides_[0].over; }    ///< all of it may go to the upstream
@@ -48,7 +51,7 @@ class MemoryStream final : public HttpExchange {
   bool reset() const { return reset_; }
   bool local() const { return local_; }                   ///< the response is one that a plugin made
   const std::string& local_details() const { return local_details_; }
-  bool paused(Direction direction) const { return chain_.paused(direction); }
+  bool paused(Direction direction) const { return chain_->paused(direction); }
   /// The upstream has been asked: request headers are no longer writable. Call it before StartResponse.
   void ForwardRequest() { sides_[0].sent = true; }
   const HttpMessage& request() const { return sides_[0].message; }    ///< what the upstream gets
@@ -73,6 +76,7 @@ class MemoryStream final : public HttpExchange {
     HttpMessage message;       ///< headers and trailers as they are now; body: what is through
     bool exists = false;       ///< its headers have arrived
     bool trailers_exist = false;
+    bool body_came = false;
     bool sent = false;
     bool over = false;
     bool woken = false;
@@ -89,7 +93,8 @@ class MemoryStream final : public HttpExchange {
   bool reset_ = false, local_ = false;
   std::string local_details_;
   std::vector<ChainNote> notes_;
-  FilterChain chain_;  // last: its filters read the rest until they are gone
+  std::vector<Plugin*> plugins_;
+  std::optional<FilterChain> chain_;  // last: its filters read the rest until they are gone
 };
 
 /// What an upstream answers to the request that it was sent.

@@ -25,16 +25,18 @@ class CallState {
   void set_allocator(const engine::Function& function) { allocator_ = function; }
   /// What is answered to the guest for `status` of the row that `thunk` is of; logs and counts what leniency swallows.
   Status Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept;
-  /// Records why the call in progress does not answer OK. `reason` is a constant.
-  Status Refuse(Status status, std::string_view reason) {
+  /// Records why the call in progress does not answer OK. `reason` is a constant; `detail` lives as long as the call: which
+  /// path, which name.
+  Status Refuse(Status status, std::string_view reason, std::string_view detail = {}) {
     reason_ = reason;
+    detail_ = detail;
     return status;
   }
 
  protected:
   ~CallState() = default;
   engine::Function allocator_;
-  std::string_view reason_;
+  std::string_view reason_, detail_;
   bool in_allocator_ = false;
   bool trapped_ = false;
 };

@@ -7,7 +7,6 @@
 namespace weir::proxy_wasm {
 namespace {
 constexpr std::string_view kEmptyMap("\0\0\0\0", 4);
-constexpr size_t kValuesMax = 8;  // read without a second walk
 constexpr std::string_view kNoMap = "that map does not exist in this phase";
 constexpr std::string_view kUnknownMap = "no such map id";
 }  // namespace
@@ -31,32 +30,25 @@ Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
 }
 
 std::string_view HostCalls::Lower(std::string_view key) {
-  for (size_t i = 0; i < key.size(); ++i) {
-    if (key[i] < 'A' || key[i] > 'Z') continue;
-    key_.assign(key);
-    for (; i < key_.size(); ++i)
-      if (key_[i] >= 'A' && key_[i] <= 'Z') key_[i] = char(key_[i] + ('a' - 'A'));
-    return key_;
-  }
-  return key;
+  if (!HasUpper(key)) [[likely]] return key;
+  key_.assign(key);
+  for (char& c : key_)
+    if (c >= 'A' && c <= 'Z') c = char(c + ('a' - 'A'));
+  return key_;
 }
 
 Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
-  std::string_view values[kValuesMax];
-  const size_t found = map.Find(key, values, kValuesMax);
-  if (found == 0) return Refuse(Status::kNotFound, "no header of that name");
-  if (found == 1 || key == "set-cookie") [[likely]] return values[0];
-  std::vector<std::string_view> more;
-  std::span<std::string_view> all(values, std::min(found, kValuesMax));
-  if (found > kValuesMax) {
-    more.resize(found);
-    all = std::span(more).first(std::min(found, map.Find(key, more.data(), found)));
-  }
+  std::string_view value;
+  const size_t found = map.Find(key, &value, 1);
+  if (found == 0) return Refuse(Status::kNotFound, "no header of that name", key);
+  if (found == 1 || key == "set-cookie") [[likely]] return value;
+  std::vector<std::string_view> values(found);
+  values.resize(std::min(found, map.Find(key, values.data(), found)));
   const std::string_view separator = key == "cookie" ? "; " : ",";
   scratch_.clear();
-  for (size_t i = 0; i < all.size(); ++i) {
+  for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) scratch_ += separator;
-    scratch_ += all[i];
+    scratch_ += values[i];
   }
   return std::string_view(scratch_);
 }
@@ -98,7 +90,7 @@ Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
     const std::string_view name = Lower(key);
     const HeaderVerdict verdict = JudgeWrite(kind, name, value);
     if (verdict == HeaderVerdict::kIgnore) continue;
-    if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
+    if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
     list.emplace_back(name, value);
   }
   struct Names final : HeaderMap::Visitor {
@@ -126,8 +118,8 @@ Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::str
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }
 
@@ -137,8 +129,8 @@ Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std:
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }
 
@@ -148,8 +140,8 @@ Status HostCalls::RemoveHeaderMapValue(MapType type, std::string_view key) {
   const std::string_view name = Lower(key);
   const HeaderVerdict verdict = JudgeRemove(name);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
-  if (verdict != HeaderVerdict::kWrite) return Judged(verdict);
-  if (!map.value->Remove(name)) return Refuse(Status::kBadArgument, "the host cannot remove that header");
+  if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!map.value->Remove(name)) return Refuse(Status::kBadArgument, "the host cannot remove that header", name);
   return Status::kOk;
 }
 

@@ -3,6 +3,9 @@
 #include "proxy_wasm/host_functions.h"
 
 namespace weir::proxy_wasm {
+namespace {
+constexpr size_t kDetailMax = 256;  // bytes of a detail in a log line
+}
 
 uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
   if (!allocator_) return 0;
@@ -18,7 +21,7 @@ uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
 
 Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept {
   Core& core = static_cast<HostCalls*>(this)->core();
-  const std::string_view reason = std::exchange(reason_, {});
+  const std::string_view reason = std::exchange(reason_, {}), detail = std::exchange(detail_, {});
   const bool lenient = core.spec.statuses == Statuses::kLenient;
   const bool swallowed = lenient && !Tolerated(extra, status);
   if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
@@ -29,11 +32,12 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
     break;
   }
   std::string line = std::string(call) + " answers " + std::string(Name(status)) + ": " + std::string(reason);
+  const std::string about = detail.empty() ? "" : ": \"" + std::string(detail.substr(0, kDetailMax)) + "\"";
   if (!swallowed) {
-    core.Log(LogLevel::kTrace, line);
+    core.Log(LogLevel::kTrace, line + about);
     return status;
   }
-  core.LogOnce(LogLevel::kWarn, line + " (swallowed, without effect: statuses lenient; said once)");
+  core.LogOnce(line, LogLevel::kWarn, line + about + " (swallowed, without effect: statuses lenient; said once)");
   if (auto id = core.host.metrics.Define(MetricType::kCounter, "weir_hostcall_rejected_total{plugin=" + core.spec.name + ",call=" +
                                                                    std::string(call) + ",reason=" + std::string(Name(status)) + "}"))
     core.host.metrics.Increment(*id, 1);

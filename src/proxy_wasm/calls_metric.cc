@@ -18,7 +18,7 @@ Answer<uint32_t> HostCalls::DefineMetric(uint32_t type, std::string_view name) {
     id = core_.host.metrics.Define(MetricType(type), twin);
     if (id) core_.LogOnce(LogLevel::kWarn, "metric " + std::string(name) + " exists with another type: defined as " + twin);
   }
-  if (!id) return Refuse(Status::kBadArgument, "that name has another type, or the limit of metrics is reached");
+  if (!id) return Refuse(Status::kBadArgument, "that name has another type, or the limit of metrics is reached", name);
   return *id;
 }
 

@@ -26,8 +26,8 @@ Answer<std::string_view> HostCalls::CallForeignFunction(std::string_view name, s
     const std::string copy(argument);  // it may outlive this call's view of guest memory
     answer = at->second(core_.plugin, copy);
   }
-  if (answer.status == ForeignAnswer::Status::kNotFound) return Refuse(Status::kNotFound, "no such foreign function, or no such thing");
-  if (answer.status != ForeignAnswer::Status::kOk) return Refuse(StatusOf(answer.status), "the foreign function refused its argument");
+  if (answer.status == ForeignAnswer::Status::kNotFound) return Refuse(Status::kNotFound, "no such foreign function, or no such thing", name);
+  if (answer.status != ForeignAnswer::Status::kOk) return Refuse(StatusOf(answer.status), "the foreign function refused its argument", name);
   scratch_ = std::move(answer.bytes);
   return std::string_view(scratch_);
 }

@@ -16,32 +16,32 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
   if (path.kind == Kind::kPluginName) return std::string_view(core_.spec.name);
   if (path.kind == Kind::kPluginRootId) return std::string_view(core_.spec.root_id);
   if (path.kind == Kind::kPluginVmId) return core_.space();
-  if (path.kind == Kind::kMessage) return Refuse(Status::kSerializationFailure, "a whole message has no serialization here");
+  if (path.kind == Kind::kMessage) return Refuse(Status::kSerializationFailure, "a whole message has no serialization here", bytes);
   HttpStream* s = stream();
-  if (s == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context");
+  if (s == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context", bytes);
   switch (path.kind) {
     case Kind::kEmbedder: {
       auto value = s->property(path.property);
-      if (!value) return Refuse(Status::kNotFound, kUnknown);
+      if (!value) return Refuse(Status::kNotFound, kUnknown, bytes);
       scratch_ = EncodeProperty(*value);
       return std::string_view(scratch_);
     }
     case Kind::kMap: {
       const HeaderMap* map = s->headers(path.map);
-      if (map == nullptr) return Refuse(Status::kNotFound, kUnknown);
+      if (map == nullptr) return Refuse(Status::kNotFound, kUnknown, bytes);
       SerializePairs(*map, &scratch_);
       return std::string_view(scratch_);
     }
     case Kind::kHeader: {
       const HeaderMap* map = s->headers(path.map);
-      if (map == nullptr) return Refuse(Status::kNotFound, kUnknown);
+      if (map == nullptr) return Refuse(Status::kNotFound, kUnknown, bytes);
       return Header(*map, path.name);
     }
     case Kind::kUrlPath:
     case Kind::kQuery: {
       const HeaderMap* map = s->headers(HeaderMapKind::kRequestHeaders);
       std::string_view url;
-      if (map == nullptr || map->Find(":path", &url, 1) == 0) return Refuse(Status::kNotFound, kUnknown);
+      if (map == nullptr || map->Find(":path", &url, 1) == 0) return Refuse(Status::kNotFound, kUnknown, bytes);
       const size_t mark = std::min(url.find('?'), url.size());
       if (path.kind == Kind::kUrlPath) return url.substr(0, mark);
       const std::string_view query = url.substr(std::min(mark + 1, url.size()));
@@ -50,7 +50,7 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
     default: break;
   }
   auto value = s->custom_property(path.name);
-  if (!value) return Refuse(Status::kNotFound, kUnknown);
+  if (!value) return Refuse(Status::kNotFound, kUnknown, bytes);
   scratch_ = std::move(*value);
   return std::string_view(scratch_);
 }
@@ -58,9 +58,9 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
 Status HostCalls::SetProperty(std::string_view bytes, std::string_view value) {
   if (bytes.size() > kPathMax) return Refuse(Status::kNotFound, "a path of that length is no property");
   const PropertyPath path = ParsePropertyPath(bytes);
-  if (path.kind != PropertyPath::Kind::kCustom) return Refuse(Status::kNotFound, "that property is read-only");
-  if (stream() == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context");
-  if (!stream()->SetCustomProperty(path.name, value)) return Refuse(Status::kNotFound, "the host does not take that property");
+  if (path.kind != PropertyPath::Kind::kCustom) return Refuse(Status::kNotFound, "that property is read-only", bytes);
+  if (stream() == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context", bytes);
+  if (!stream()->SetCustomProperty(path.name, value)) return Refuse(Status::kNotFound, "the host does not take that property", bytes);
   return Status::kOk;
 }
 

@@ -14,7 +14,7 @@ Status HostCalls::SetSharedData(std::string_view key, std::string_view value, ui
 
 Answer<std::tuple<std::string_view, uint32_t>> HostCalls::GetSharedData(std::string_view key) {
   auto entry = core_.host.shared_data.Get(core_.space(), key);
-  if (!entry) return Refuse(Status::kNotFound, "no such key");
+  if (!entry) return Refuse(Status::kNotFound, "no such key", key);
   scratch_ = std::move(entry->value);
   return std::tuple{std::string_view(scratch_), entry->cas};
 }
@@ -25,7 +25,7 @@ Answer<uint32_t> HostCalls::RegisterSharedQueue(std::string_view name) {
 
 Answer<uint32_t> HostCalls::ResolveSharedQueue(std::string_view vm_id, std::string_view name) {
   auto id = core_.host.queues.Resolve(vm_id.empty() ? core_.space() : vm_id, name);
-  if (!id) return Refuse(Status::kNotFound, "no such queue");
+  if (!id) return Refuse(Status::kNotFound, "no such queue", name);
   return *id;
 }
 

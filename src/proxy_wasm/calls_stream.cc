@@ -67,7 +67,7 @@ Status HostCalls::SendLocalResponse(uint32_t status_code, std::string_view detai
     const HeaderVerdict verdict = JudgeWrite(HeaderMapKind::kResponseHeaders, name, value);
     if (name.starts_with(':') || verdict == HeaderVerdict::kIgnore) continue;  // the host writes these
     if (verdict != HeaderVerdict::kWrite) {
-      if (strict()) return Judged(verdict);
+      if (strict()) return Judged(verdict, name);
       core_.LogOnce(LogLevel::kWarn,
                     "proxy_send_local_response: a header is left out: " + std::string(Reason(verdict)) + " (said once)");
       continue;

@@ -53,11 +53,10 @@ void Core::Log(LogLevel level, std::string_view text) {
   }
 }
 
-bool Core::LogOnce(LogLevel level, std::string_view text) {
-  if (said.size() >= kSaidMax || said.contains(text)) return false;
-  said.emplace(text);
+void Core::LogOnce(std::string_view key, LogLevel level, std::string_view text) {
+  if (said.size() >= kSaidMax || said.contains(key)) return;
+  said.emplace(key);
   Log(level, text);
-  return true;
 }
 
 }  // namespace weir::proxy_wasm

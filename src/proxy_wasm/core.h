@@ -28,8 +28,9 @@ struct Core {
   std::string prefix() const;
   /// Lines of `text`, control characters escaped, cut to Limits::log_line_bytes.
   void Log(LogLevel level, std::string_view text);
-  /// The same, once for each `text`. True: it was the first time.
-  bool LogOnce(LogLevel level, std::string_view text);
+  /// The same, once for each `key`.
+  void LogOnce(std::string_view key, LogLevel level, std::string_view text);
+  void LogOnce(LogLevel level, std::string_view text) { LogOnce(text, level, text); }
 };
 
 inline constexpr size_t kSaidMax = 1000;

@@ -21,6 +21,20 @@ TEST(HeaderRules, ValuesHaveNoControlCharacters) {
   for (std::string_view value : {"a\r"sv, "\n"sv, "a\0b"sv, "\x7f"sv, "\x1f"sv}) EXPECT_EQ(JudgeWrite(kRequest, "x", value), kBadValue);
 }
 
+// The eight-at-once tests against the table: every byte, at every place of a word, in words and in a shorter rest.
+TEST(HeaderRules, WordsAgreeWithTheTable) {
+  for (size_t size = 1; size <= 17; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string bytes(size, c % 2 == 0 ? 'x' : '\xf0');
+        bytes[at] = char(c);
+        EXPECT_EQ(HasUpper(bytes), (AnyClass(bytes) & kUpper) != 0) << size << " " << at << " " << c;
+        EXPECT_EQ(IsValue(bytes), (AnyClass(bytes) & kControl) == 0) << size << " " << at << " " << c;
+      }
+    }
+  }
+}
+
 TEST(HeaderRules, PseudoHeadersOfTheirMapOnly) {
   EXPECT_EQ(JudgeWrite(kRequest, ":path", "/x"), kWrite);
   EXPECT_EQ(JudgeWrite(kRequest, ":path", "x"), kBadPseudo);

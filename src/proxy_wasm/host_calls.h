@@ -105,7 +105,7 @@ class HostCalls final : public CallState {
   HeaderMap* Map(MapType map, bool* known);
   /// The map for a change, or why not.
   Answer<HeaderMap*> WritableMap(MapType map);
-  Status Judged(HeaderVerdict verdict) { return Refuse(Status::kBadArgument, Reason(verdict)); }
+  Status Judged(HeaderVerdict verdict, std::string_view name) { return Refuse(Status::kBadArgument, Reason(verdict), name); }
   /// The buffer's bytes; NOT_FOUND or BAD_ARGUMENT.
   Answer<std::string_view> Buffer(BufferType buffer);
   /// `key` in lower case: itself, or a copy in key_.

@@ -274,6 +274,15 @@ TEST_P(HostCallsTest, Properties) {
             (Strings{"/a/b?c=d", "/a/b", "c=d", "example.com", "GET", "curl/8", "curl/8", "t", "root", "t", "127.0.0.1:1"}));
 }
 
+TEST_P(HostCallsTest, TheTraceSaysWhyAndWhat) {
+  world_.log.least = LogLevel::kTrace;
+  ReportBytes("proxy_get_property", S("no\0such"sv));
+  ReportBytes(kGet, N(0) + S("Absent"));
+  Run();
+  EXPECT_TRUE(world_.log.Has("proxy_get_property answers NOT_FOUND: no such property here: \"no\\x00such\""));
+  EXPECT_TRUE(world_.log.Has("proxy_get_header_map_value answers NOT_FOUND: no header of that name: \"absent\""));
+}
+
 TEST_P(HostCallsTest, SetsProperties) {
   Report(Call("proxy_set_property", S("my\0own"sv) + S("value")));
   ReportBytes("proxy_get_property", S("my.own"));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "abi/host_function.h"
@@ -13,5 +14,8 @@ inline constexpr std::string_view kUnstableModule = "wasi_unstable";  ///< its n
 
 /// In the order of the specification. Empty: `module` is neither of the two.
 std::span<const abi::HostFunction> HostFunctions(std::string_view module = kModule);
+
+/// docs/wasi.md.
+std::string Documentation();
 
 }  // namespace weir::wasi

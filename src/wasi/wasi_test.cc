@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "base/check.h"
 #include "engine/instance.h"
@@ -152,6 +155,14 @@ TEST(WasiTable, HasAllOfPreview1) {
     for (const auto& [name, signature] : kWant) EXPECT_EQ(have[name], signature) << name;
   }
   EXPECT_TRUE(HostFunctions("wasi").empty());
+}
+
+TEST(WasiTable, IsWhatTheDocumentationSays) {
+  const char* const path = "docs/wasi.md";
+  if (std::getenv("WEIR_UPDATE_DOCS") != nullptr) std::ofstream(path) << Documentation();
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), Documentation()) << "WEIR_UPDATE_DOCS=1 build/bin/wasi_test";
 }
 
 // Every function × every pointer × {0, the last place where it fits, one further, the last byte, end, end + 1, wrapping}.
@@ -314,6 +325,22 @@ TEST_F(Wasi, StandardDescriptorsAreTerminalsWithoutSeek) {
   EXPECT_EQ(Call("path_open", {3, 0, 0, 0, 0, 0, 0, 0, 0}), kBadf);
   EXPECT_EQ(Call("proc_raise", {6}), 52u);
   EXPECT_EQ(Call("sched_yield", {}), 0u);
+}
+
+TEST_F(Wasi, FilesAndSocketsAreNotThere) {
+  size_t refused = 0;
+  for (const HostFunction& row : HostFunctions()) {
+    if (row.name.starts_with("path_") || row.name.starts_with("sock_")) {
+      EXPECT_EQ(Call(row, std::vector<Argument>(row.types.size(), 3)), kBadf) << row.name;
+      ++refused;
+    } else if (row.name.starts_with("fd_")) {
+      std::vector<Argument> arguments(row.types.size(), 0);
+      arguments[0] = 3;
+      EXPECT_EQ(Call(row, arguments), kBadf) << row.name;
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 35u);
 }
 
 TEST_F(Wasi, PollAnswersAtOnce) {
