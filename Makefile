@@ -41,6 +41,7 @@ waf: build
 	@$(serve) --example waf -- --plugin build/plugins/coraza.wasm --config $(or $(CONFIG),plugins/coraza/coraza.json) --memory 512m --timeout 2s --on-error closed
 
 test:
+	@scripts/setup.sh
 	@python3 scripts/test.py
 
 bench: build

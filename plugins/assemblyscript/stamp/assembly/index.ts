@@ -7,6 +7,7 @@ import {
   registerRootContext,
   stream_context,
 } from "@solo-io/proxy-runtime";
+import { BufferTypeValues, get_buffer_bytes } from "@solo-io/proxy-runtime/runtime";
 
 /** One for each request. */
 class Stamp extends Context {
@@ -22,9 +23,20 @@ class Stamp extends Context {
 
 /** One for the plugin. */
 class StampRoot extends RootContext {
+  private text: string = "none";
+
+  // Reads the configuration itself: what the SDK's RootContext reads is empty when the plugin has no root id, since it
+  // takes the size of an earlier answer for the size of this one.
+  onConfigure(size: u32): bool {
+    if (size > 0) {
+      const bytes = get_buffer_bytes(BufferTypeValues.PluginConfiguration, 0, size);
+      this.text = String.UTF8.decode(bytes).trim(); // a header has no line ends
+    }
+    return true;
+  }
+
   createContext(id: u32): Context {
-    const text = this.getConfiguration();
-    return new Stamp(id, this, text.length > 0 ? text : "none");
+    return new Stamp(id, this, this.text);
   }
 }
 
