@@ -35,7 +35,9 @@ class InstanceImpl final : public Instance {
 
  private:
   static wasmtime_error_t* OnEpoch(wasmtime_context_t*, void* self, uint64_t* delta, wasmtime_update_deadline_kind_t* kind);
-  void Begin(uint32_t budget_ms);
+  [[gnu::always_inline]] inline void Begin(uint32_t budget_ms);
+  /// Sets the epoch deadline of a call with a budget.
+  [[gnu::noinline]] void Arm(uint64_t ticks);
   void End();
   /// Looks at the CPU clock; true: the budget is used, and trap_ says so.
   bool OverBudget();
@@ -43,6 +45,9 @@ class InstanceImpl final : public Instance {
   [[gnu::always_inline]] inline bool Enter(const Function& function, RawValue* slots, size_t count);
   /// Takes what a failed call gave (one of both); the first failure is the one that counts.
   void Fail(ErrorPtr error, TrapPtr trap);
+  [[gnu::cold]] void Failed(wasmtime_error_t* error, wasm_trap_t* trap);
+  /// Why a host call unwinds the guest.
+  [[gnu::cold]] wasm_trap_t* Unwind(const HostImport& import);
   Error StartError(ErrorPtr error, TrapPtr trap);
   void TakeMemory(const wasmtime_extern_t& item);
 
@@ -126,11 +131,15 @@ void InstanceImpl::Begin(uint32_t budget_ms) {
   began_ns_ = 0;
   // Between two ticks the deadline that the call before had set is still the next one.
   if (const uint64_t ticks = ticker_.ticks(); !armed_ || ticks != seen_ticks_) {
-    seen_ticks_ = ticks;
-    wasmtime_context_set_epoch_deadline(context_, 1);
-    armed_ = true;
+    Arm(ticks);
   }
   ticker_.Begin(in_flight_, budget_ms);
+}
+
+void InstanceImpl::Arm(uint64_t ticks) {
+  seen_ticks_ = ticks;
+  wasmtime_context_set_epoch_deadline(context_, 1);
+  armed_ = true;
 }
 
 void InstanceImpl::End() {
@@ -167,9 +176,11 @@ bool InstanceImpl::Enter(const Function& function, RawValue* slots, size_t count
                                    reinterpret_cast<wasmtime_val_raw_t*>(slots), count, &trap);
   --depth_;
   if (error == nullptr && trap == nullptr) [[likely]] return true;
-  Fail(ErrorPtr(error), TrapPtr(trap));
+  Failed(error, trap);
   return false;
 }
+
+void InstanceImpl::Failed(wasmtime_error_t* error, wasm_trap_t* trap) { Fail(ErrorPtr(error), TrapPtr(trap)); }
 
 bool InstanceImpl::Call(const Function& function, RawValue* slots, size_t count, uint32_t budget_ms) {
   WEIR_CHECK(depth_ == 0 && function.exists);
@@ -192,6 +203,10 @@ wasm_trap_t* InstanceImpl::HostCall(const HostImport& import, wasmtime_caller_t*
   }
   const HostOutcome outcome = import.thunk(*this, self_, slots);
   if (outcome == HostOutcome::kReturn && alive_ && (ticker_.ticks() == seen_ticks_ || !OverBudget())) [[likely]] return nullptr;
+  return Unwind(import);
+}
+
+wasm_trap_t* InstanceImpl::Unwind(const HostImport& import) {
   // What the guest's failure is stands in trap_; this one only unwinds it.
   if (trap_.message.empty()) trap_ = {.kind = Trap::Kind::kHost, .message = std::string(import.name) + " failed"};
   return wasmtime_trap_new_code(WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);
