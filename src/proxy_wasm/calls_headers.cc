@@ -44,6 +44,11 @@ HeaderVerdict HostCalls::Judge(MapType type, std::string_view* name, std::string
   return JudgeWrite(HeaderMapKind(type), *name, value);
 }
 
+Answer<std::string_view> HostCalls::NoHeader(std::string_view reason, std::string_view key) {
+  if (core_.version == Version::k0_1_0) return std::string_view();
+  return Refuse(Status::kNotFound, reason, key);
+}
+
 Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
   std::string_view value;
   size_t found = map.Find(key, &value, 1);
@@ -52,7 +57,7 @@ Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_vie
     key = Lower(key);
     found = map.Find(key, &value, 1);
   }
-  if (found == 0) return Refuse(Status::kNotFound, "no header of that name", key);
+  if (found == 0) return NoHeader("no header of that name", key);
   if (found == 1 || key == "set-cookie") return value;
   std::vector<std::string_view> values(found);
   values.resize(std::min(found, map.Find(key, values.data(), found)));
@@ -85,9 +90,8 @@ Answer<std::string_view> HostCalls::GetHeaderMapValue(MapType type, std::string_
   bool known;
   const HeaderMap* map = Map(type, &known);
   if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
-  Answer<std::string_view> value = map == nullptr ? Refuse(Status::kNotFound, kNoMap) : Header(*map, key);
-  if (value.status == Status::kNotFound && core_.version == Version::k0_1_0) return std::string_view();
-  return value;
+  if (map == nullptr) return NoHeader(kNoMap, key);
+  return Header(*map, key);
 }
 
 // All or nothing: the pairs are judged before the map is touched. Framing headers stay as the host has them.

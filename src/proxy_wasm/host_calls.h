@@ -113,6 +113,8 @@ class HostCalls final : public CallState {
   /// JudgeWrite of `*name`, which is lowered where it has to be.
   HeaderVerdict Judge(MapType map, std::string_view* name, std::string_view value);
   Answer<std::string_view> Header(const HeaderMap& map, std::string_view key);
+  /// The answer where there is none: NOT_FOUND, in 0.1.0 an empty value.
+  Answer<std::string_view> NoHeader(std::string_view reason, std::string_view key);
   PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }
   bool strict() const { return core_.spec.statuses == Statuses::kStrict; }
 
