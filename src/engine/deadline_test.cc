@@ -88,6 +88,28 @@ TEST(Deadline, IsPerCallNotPerInstance) {
   }
 }
 
+TEST(Deadline, IsOfTheThreadThatCalls) {
+  DeadlineGuest guest;
+  BurnMs(100);  // more than this thread may use in a call: no other thread's calls answer for it
+  EXPECT_EQ(guest.Run("nothing", {}, 50), 7u);
+  for (int i = 0; i < 5; ++i) {  // one at a time, so they get one another's address
+    std::thread([&] {
+      if (i % 2 == 0) BurnMs(60);
+      EXPECT_EQ(guest.Run("burn", {20}, 50), 7u);
+    }).join();
+    ASSERT_TRUE(guest.ok) << guest->trap().message;
+  }
+  uint64_t used_ns = 0;
+  std::thread([&] {
+    const uint64_t start_ns = ThreadCpuNs();
+    guest.Run("loop", {}, 50);
+    used_ns = ThreadCpuNs() - start_ns;
+  }).join();
+  ASSERT_FALSE(guest.ok);
+  EXPECT_GE(used_ns, 50'000'000u);
+  EXPECT_LT(used_ns, 250'000'000u) << "loose: the machine may be busy";
+}
+
 TEST(Deadline, SleepIsNotCpuTime) {
   DeadlineGuest guest;
   EXPECT_EQ(guest.Run("nap", {100}, 20), 7u);
