@@ -1,10 +1,9 @@
 #!/bin/bash
-# Measures what is built (make bench): a stream in memory, requests through NGINX, and the start with a large plugin.
-# Arguments go to bench/nginx_bench.py. Run it on a quiet machine.
+# All measurements, as Markdown: whole HTTP streams in memory beside a bare Wasmtime embedding, then CPU per request in NGINX and Coraza's start.
+# docs/benchmarks.md keeps such a run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-echo "── A whole HTTP stream in memory, beside a bare Wasmtime embedding of the same plugin"
+ninja -C build weir_bench_stream >&2
 build/bin/weir_bench_stream
 echo
-echo "── Through NGINX"
 exec python3 bench/nginx_bench.py "$@"

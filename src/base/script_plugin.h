@@ -61,7 +61,7 @@ class ScriptPlugin final : public Plugin {
   void OnQueueReady(uint32_t queue_id) override {
     journal_.push_back(spec_.name + " queue_ready " + std::to_string(queue_id));
   }
-  std::function<void()> on_tick;
+  std::function<void()> on_tick, on_finish;
 
  private:
   class Filter final : public HttpFilter {
@@ -88,7 +88,10 @@ class ScriptPlugin final : public Plugin {
     bool ignores_body(Direction direction) const override {
       return direction == Direction::kRequest ? script_.ignores_request_body : script_.ignores_response_body;
     }
-    void OnFinish() override { plugin_.journal_.push_back(plugin_.spec_.name + " finish"); }
+    void OnFinish() override {
+      plugin_.journal_.push_back(plugin_.spec_.name + " finish");
+      if (plugin_.on_finish) plugin_.on_finish();
+    }
 
    private:
     static std::string End(EndOfStream end) { return end == EndOfStream::kYes ? " end" : ""; }

@@ -826,6 +826,34 @@ TEST_F(FilterChainTest, FailInsideItsOwnEventIsAppliedWhenItReturns) {
   EXPECT_EQ(chain->TakeLocalResponse().status, 503u);
 }
 
+TEST_F(FilterChainTest, AnInstanceThatServesTwoFiltersOfTheChainFailsBoth) {
+  for (OnError policy : {OnError::kClosed, OnError::kOpen}) {
+    ScriptPlugin* b = nullptr;
+    ScriptPlugin& a = Add({.request_headers = {Do([&](HttpStream&) { b->stream().Fail(); }, FilterStatus::kFailed)}});
+    b = &Add({});
+    Add({});
+    a.mutable_spec().on_error = b->mutable_spec().on_error = policy;
+    Start();
+    const bool closed = policy == OnError::kClosed;
+    EXPECT_EQ(chain->OnHeaders(kRequest, kEnd), closed ? Verdict::kLocalResponse : Verdict::kContinue);
+    EXPECT_EQ(said(), closed ? "a request_headers 3 end" : "a request_headers 3 end; c request_headers 3 end");
+    chain.reset();
+    EXPECT_EQ(said(), "c finish");
+    plugins_.clear();
+  }
+}
+
+TEST_F(FilterChainTest, FailWhileFinishingSkipsTheOthersOfThatInstance) {
+  ScriptPlugin& a = Add({});
+  ScriptPlugin& b = Add({});
+  a.on_finish = [&] { b.stream().Fail(); };
+  Start();
+  chain->OnHeaders(kRequest, kEnd);
+  said();
+  chain->Finish();
+  EXPECT_EQ(said(), "a finish");
+}
+
 TEST_F(FilterChainTest, FailWhileNothingIsPausedAnswersAtOnce) {
   ScriptPlugin& a = Add({});
   Start();

@@ -130,9 +130,9 @@ void FilterChain::Slot::ClearRouteCache() {
 }
 
 void FilterChain::Slot::Fail() {
-  if (chain_.finished_ || state_ == SlotState::kGone) return;
-  if (gate(Direction::kRequest).deciding || gate(Direction::kResponse).deciding) {
-    failed_ = true;  // Decide() applies it when the event returns
+  if (state_ == SlotState::kGone) return;
+  if (chain_.finished_ || gate(Direction::kRequest).deciding || gate(Direction::kResponse).deciding) {
+    failed_ = true;  // Decide() applies it when the event returns; Finish() passes it over
     return;
   }
   chain_.ApplyFailure(*this);

@@ -92,7 +92,7 @@ void NgxStream::SendLocal() {
     buf->start = buf->pos = bytes.data;
     buf->end = buf->last = bytes.data + bytes.len;
   }
-  ngx_http_finalize_request(r_, ngx_http_output_filter(r_, out.chain()));
+  ngx_http_finalize_request(r_, ngx_http_output_filter(r_, out.release()));  // the pool may go too
 }
 
 /// Lets go of a connected upstream, without ending the request.

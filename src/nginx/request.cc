@@ -228,7 +228,7 @@ bool NgxStream::AppendBody(std::string bytes) {
   while (*end != nullptr) end = &(*end)->next;
   ChainBuilder tail(r_->pool);
   if (!tail.Append(link.buf)) return false;
-  *end = tail.chain();
+  *end = tail.release();
   return true;
 }
 

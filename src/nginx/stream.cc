@@ -37,6 +37,14 @@ void OwnedChunks::Release() {
   }
 }
 
+ChainBuilder::~ChainBuilder() {
+  while (chain_ != nullptr) {
+    ngx_chain_t* link = chain_;
+    chain_ = link->next;
+    ngx_free_chain(pool_, link);
+  }
+}
+
 bool ChainBuilder::Append(ngx_buf_t* buf) {
   ngx_chain_t* link = buf != nullptr ? ngx_alloc_chain_link(pool_) : nullptr;
   if (link == nullptr) return false;

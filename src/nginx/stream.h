@@ -12,6 +12,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "http/filter_chain.h"
 #include "nginx/ngx.h"
@@ -46,12 +47,18 @@ class OwnedChunks {
   std::vector<ngx_buf_t*> spare_;
 };
 
-/// A chain that grows at its end.
+/// A chain that grows at its end. Its links go back to the pool with it (filters copy what they keep), so that an endless stream
+/// costs no memory; its bufs stay.
 class ChainBuilder {
  public:
   explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
+  ~ChainBuilder();
+  ChainBuilder(const ChainBuilder&) = delete;
+  ChainBuilder& operator=(const ChainBuilder&) = delete;
   bool Append(ngx_buf_t* buf);
   ngx_chain_t* chain() { return chain_; }
+  /// The links are the caller's now.
+  ngx_chain_t* release() { return std::exchange(chain_, nullptr); }
 
  private:
   ngx_pool_t* pool_;

@@ -108,7 +108,7 @@ def our_rust_body(t):
     assert r.text.endswith("my bird and your bird"), r
 
 
-@each([("c", "c-headers.wasm"), ("rust", "rust-headers.wasm"), ("c++", "cpp-bodylog.wasm"), ("assemblyscript", "assemblyscript-stamp.wasm"), ("go", "go-ratelimit.wasm")])
+@each([("c", "c-headers.wasm"), ("rust", "rust-headers.wasm"), ("c++", "cpp-bodylog.wasm"), ("assemblyscript", "assemblyscript-stamp.wasm")])
 def our_plugin_serves(t, name):
     n = served(t, name)
     equal(request(n.port, "/echo", [("User-Agent", "probe")]).status, 200)
@@ -123,3 +123,9 @@ def our_noop_changes_nothing(t, name):
     n.reload()
     b = request(n.port, "/echo", [("X-A", "1")], b"body")
     equal((mine, a.body), (t.up.last().headers, b.body))
+
+
+@case()
+def our_go_ratelimit(t):
+    n = served(t, "go-ratelimit.wasm", """'config_inline={"requests": 3, "seconds": 600}'""")
+    equal([request(n.port, "/echo").status for _ in range(5)], [200, 200, 200, 429, 429])

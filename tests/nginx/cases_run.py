@@ -173,8 +173,8 @@ def yaml_file(t):
     port, tls = free_port(), free_port()
     with Run("run", "--file", "weir.yaml") as run:
         (run.dir / "weir.yaml").write_text(YAML.format(guests=Settings.guests, up=t.up.port, port=port, tls=tls))
-        (run.dir / "public/files").mkdir(parents=True)
-        (run.dir / "public/files/a.txt").write_text("a file")
+        (run.dir / "public").mkdir()
+        (run.dir / "public/a.txt").write_text("a file")
         [p.chmod(0o644) for p in certificate(run.dir)]
         run.start(port)
         r = request(port, "/both/x", [("x-do", "rh add x-first 1")])

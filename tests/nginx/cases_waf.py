@@ -86,7 +86,7 @@ ATTACKS = [
     row("rce: php", "/page?x=" + q("<?php system($_GET['c']); ?>")),
     row("rce: php upload", "/upload", *multipart(('name="f"; filename="shell.php"', b"<?php eval($_POST['x']); ?>"))),
     row("rce: node", "/page?x=" + q("require('child_process').exec('id')")),
-    row("rce: spring", "/page", *form(**{"class.module.classLoader.resources.context.parent.pipeline.first.pattern": "%{x}i"})),
+    row("rce: java", "/page", *form(x="java.lang.Runtime.getRuntime().exec('id')")),
     row("scanner: sqlmap", "/", [("User-Agent", "sqlmap/1.7.2#stable (https://sqlmap.org)")]),
     row("scanner: nikto", "/", [("User-Agent", "Mozilla/5.00 (Nikto/2.1.6) (Evasions:None) (Test:Port Check)")]),
     row("scanner: nmap", "/", [("User-Agent", "Mozilla/5.0 (compatible; Nmap Scripting Engine; https://nmap.org/book/nse.html)")]),
@@ -102,7 +102,7 @@ def browser(headers):
     return [(n, v) for n, v in BROWSER if n.lower() not in mine] + headers
 
 
-LOG = "Coraza: "  # the WAF itself says what it found, at level crit
+LOG = r"weir: \[waf\]"  # the WAF itself says what it found, at level crit
 
 
 def refused(t, r, count, body):
@@ -194,8 +194,8 @@ def chunked_attack_in_small_pieces(t, n):
 
 
 @case(waf, log=LOG)
-def attack_after_40_kb(t, n):
-    body = b"text=" + b"a" * 40000 + b"&x=" + q("1' UNION SELECT password FROM users-- ").encode()
+def attack_after_10_kb(t, n):
+    body = b"text=" + b"a" * 10000 + b"&x=" + q("1' UNION SELECT password FROM users-- ").encode()
     equal(request(n.port, "/login", browser(form()[0]), body).status, 403)
 
 

@@ -33,13 +33,18 @@ def plugin(name):
     return None
 
 
+HANDED_OUT = set()
+
+
 def free_port():
     while True:
         port = random.randrange(20000, 32000)  # below the range of outgoing connections
         with socket.socket() as s:
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
-                return port
+                if port not in HANDED_OUT:
+                    HANDED_OUT.add(port)
+                    return port
 
 
 def wait_for(test, seconds=5, what=""):

@@ -77,7 +77,8 @@ def main():
         os.chmod(folder, 0o755)
         run.settings(options, pathlib.Path(folder))
         problems = stress(options.seconds)
-    print(*problems, sep="\n")
+    for problem in problems:
+        print(problem)
     print(f"stress: {'FAIL' if problems else 'ok'}")
     return bool(problems)
 

@@ -71,7 +71,13 @@ class Handler(socketserver.StreamRequestHandler):
         self.wfile.write(text.encode() + (b"" if head else body))
 
     def answer(self, request):
-        head, self.closing = request.method == "HEAD", request.get("Connection") == "close"
+        self.closing = request.get("Connection") == "close"
+        if self.server.script:
+            status, headers, body = self.server.script
+            self.wfile.write((f"HTTP/1.1 {status} X\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers) + "\r\n").encode())
+            self.wfile.write(b"" if request.method == "HEAD" or status in (204, 304) else body)
+            return not self.closing
+        head = request.method == "HEAD"
         parts = request.target.split("?")[0].strip("/").split("/")
         numbers = [int(p) for p in parts[1:] if p.isdigit()]
         plain = [("Content-Type", "text/plain"), ("X-Upstream", "1")]
@@ -121,6 +127,7 @@ class Upstream(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.port = self.server_address[1]
         self.lock, self.requests, self.count, self.keep = threading.Lock(), [], 0, 1000
+        self.script = None  # (status, headers, bytes of the body): answers everything with it, whatever the path says
         threading.Thread(target=self.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
 
     def handle_error(self, request, client_address):

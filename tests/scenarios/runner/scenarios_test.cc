@@ -22,6 +22,17 @@ std::string Slurp(const std::filesystem::path& path) {
   return all.str();
 }
 
+/// Where a guest is: one of the tests', or a plugin that `make plugins` built. Empty: nowhere.
+std::string GuestPath(const std::string& name) {
+  for (const char* folder : {WEIR_GUESTS, WEIR_PLUGINS}) {
+    const std::string path = std::string(folder) + "/" + name + ".wasm";
+    if (std::filesystem::exists(path)) return path;
+  }
+  return "";
+}
+/// Our plugins and those of registries need other toolchains and are built apart.
+bool IsPlugin(const std::string& name) { return name.find('-') != name.npos; }
+
 /// One engine and the modules that were compiled, for all scenarios of this process.
 class Guests {
  public:
@@ -30,7 +41,8 @@ class Guests {
   Result<std::shared_ptr<const Module>> Get(const std::string& name) {
     auto it = modules_.find(name);
     if (it != modules_.end()) return it->second;
-    const std::string path = std::string(WEIR_GUESTS) + "/" + name + ".wasm";
+    const std::string path = GuestPath(name);
+    if (path.empty()) return Error{ErrorCode::kNotFound, "no guest " + name + " in " WEIR_GUESTS " or " WEIR_PLUGINS};
     WEIR_TRY(std::string wasm, ReadFile(path));
     WEIR_TRY(auto module, engine_->Compile(wasm, path));
     return modules_[name] = module;
@@ -116,6 +128,9 @@ class ScenarioFile : public ::testing::Test {
     auto scenario = Parse(Slurp(path_), path_.filename().string());
     ASSERT_TRUE(scenario) << scenario.error().message;
     if (scenario->only == "nginx") GTEST_SKIP() << "only for NGINX";
+    for (const PluginLine& line : scenario->plugins) {
+      if (IsPlugin(line.guest) && GuestPath(line.guest).empty()) GTEST_SKIP() << line.guest << " is not built: make plugins";
+    }
     MemoryHost world;
     std::vector<std::unique_ptr<Plugin>> plugins, traced;
     std::vector<Plugin*> chain;
