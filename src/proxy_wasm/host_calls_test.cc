@@ -399,6 +399,17 @@ TEST_P(HostCallsTest, LogsLinesWithoutControlCharacters) {
   EXPECT_FALSE(world_.log.Has("below"));
 }
 
+TEST_P(HostCallsTest, OneMessageHasALimitOfLines) {
+  Report(Call("proxy_log", N(2) + S(std::string(256, '\n'))));
+  Report(Call("proxy_log", N(2) + S("end")));
+  Report(Call("proxy_log", N(2) + S(std::string(1000, '\n'))));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0}));
+  ASSERT_EQ(world_.log.lines.size(), 256u + 1 + 257);
+  EXPECT_EQ(world_.log.lines[256], "end");
+  EXPECT_EQ(world_.log.lines.back(), "[cut: 744 more bytes of one message]");
+}
+
 TEST_P(HostCallsTest, AllocatorGivesNothing) {
   guest_.allocator = "(func (export \"malloc\") (param i32) (result i32) (i32.const 0))";
   ReportBytes(kGet, N(0) + S(":path"));
@@ -439,6 +450,22 @@ TEST_P(HostCallsTest, HostCallsFromTheAllocatorAreRefused) {
   Run();
   EXPECT_EQ(statuses(), (Numbers{0, 10}));
   EXPECT_EQ(world_.log.lines, (Strings{":", "/a/b?c=d"}));  // logging is allowed
+}
+
+// Such a function has no slot to answer in: a write would hit the guest's native stack.
+TEST(HostCalls, AFunctionWithoutAResultIsRefusedInTheAllocatorWithoutAnAnswer) {
+  constexpr uint32_t kUntouched = 0xdeadbeef;
+  struct Calls final : CallState {
+    Calls() { in_allocator_ = true; }
+  } calls;
+  engine::RawValue slot;
+  slot.i32 = kUntouched;
+  using Nothing = abi::Binding<&HostCalls::ContinueRequestNothing, 0u>;
+  EXPECT_FALSE(ProxyAbi::Enter<Nothing>(calls, &slot));
+  EXPECT_EQ(slot.i32, kUntouched);
+  using Something = abi::Binding<&HostCalls::ContinueRequest, 0u>;
+  EXPECT_FALSE(ProxyAbi::Enter<Something>(calls, &slot));
+  EXPECT_EQ(slot.i32, uint32_t(Status::kInternalFailure));
 }
 
 TEST(HostCalls, AllocatorThatTrapsEndsTheCallback) {
