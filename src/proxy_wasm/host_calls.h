@@ -111,6 +111,8 @@ class HostCalls final : public CallState {
   /// `key` in lower case: itself, or a copy in key_.
   std::string_view Lower(std::string_view key);
   Answer<std::string_view> Header(const HeaderMap& map, std::string_view lower_key);
+  /// Counts bytes written into the headers of the effective context's stream. False: over a limit, and said why.
+  bool Grow(uint64_t bytes);
   PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }
   bool strict() const { return core_.spec.statuses == Statuses::kStrict; }
 
