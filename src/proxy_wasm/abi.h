@@ -48,7 +48,7 @@ struct ProxyAbi {
   template <class Row>
   static bool Enter(CallState& calls, engine::RawValue* slots) {
     if (!calls.in_allocator() || (Row::kExtra & kFromAllocator) != 0) [[likely]] return true;
-    slots[0].i32 = uint32_t(Status::kInternalFailure);
+    if constexpr (!Row::Returns::kResults.empty()) slots[0].i32 = uint32_t(Status::kInternalFailure);
     return false;
   }
   static abi::HostOutcome Fault(CallState& calls, engine::RawValue* slots) {

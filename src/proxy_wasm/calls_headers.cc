@@ -9,6 +9,8 @@ namespace {
 constexpr std::string_view kEmptyMap("\0\0\0\0", 4);
 constexpr std::string_view kNoMap = "that map does not exist in this phase";
 constexpr std::string_view kUnknownMap = "no such map id";
+constexpr uint64_t kWritesMax = 16;   // of one stream, in Limits::header_bytes: replaced values may take memory until its end
+constexpr uint64_t kHeaderCost = 512;  // bytes that count for each header beside its own, so that their number has a limit too
 }  // namespace
 
 HttpStream* HostCalls::stream() { return effective_ == nullptr ? nullptr : effective_->stream(); }
@@ -27,6 +29,18 @@ Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
   if (map == nullptr) return Refuse(Status::kBadArgument, kNoMap);
   if (!stream()->headers_writable(HeaderMapKind(type))) return Refuse(Status::kBadArgument, "those headers were sent already");
   return map;
+}
+
+// What the client sent does not count: it must not be able to keep a plugin from writing.
+bool HostCalls::Grow(uint64_t bytes) {
+  const uint64_t max = core_.spec.limits.header_bytes;
+  uint64_t& written = effective_->header_bytes_written;
+  if (bytes > max || written > kWritesMax * max) [[unlikely]] {
+    (void)Refuse(Status::kBadArgument, "the limit of header bytes is reached: of one header, or of all that were written for one stream");
+    return false;
+  }
+  written += bytes + kHeaderCost;
+  return true;
 }
 
 std::string_view HostCalls::Lower(std::string_view key) {
@@ -108,6 +122,7 @@ Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
     if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
     list.emplace_back(name, value);
   }
+  if (!Grow(bytes.size())) return Status::kBadArgument;
   struct Names final : HeaderMap::Visitor {
     bool OnHeader(std::string_view name, std::string_view) override {
       if (!name.starts_with(':') && !IsFraming(name)) names.emplace_back(name);
@@ -134,6 +149,7 @@ Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::str
   const HeaderVerdict verdict = Judge(type, &name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
   if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!Grow(name.size() + value.size())) return Status::kBadArgument;
   if (!map.value->Add(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }
@@ -145,6 +161,7 @@ Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std:
   const HeaderVerdict verdict = Judge(type, &name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
   if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
+  if (!Grow(name.size() + value.size())) return Status::kBadArgument;
   if (!map.value->Replace(name, value)) return Refuse(Status::kBadArgument, "the host cannot write that header", name);
   return Status::kOk;
 }

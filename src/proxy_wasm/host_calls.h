@@ -115,6 +115,8 @@ class HostCalls final : public CallState {
   Answer<std::string_view> Header(const HeaderMap& map, std::string_view key);
   /// The answer where there is none: NOT_FOUND, in 0.1.0 an empty value.
   Answer<std::string_view> NoHeader(std::string_view reason, std::string_view key);
+  /// Counts bytes written into the headers of the effective context's stream. False: over a limit, and said why.
+  bool Grow(uint64_t bytes);
   PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }
   bool strict() const { return core_.spec.statuses == Statuses::kStrict; }
 
