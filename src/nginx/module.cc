@@ -103,6 +103,9 @@ ngx_int_t Postconfiguration(ngx_conf_t* cf) noexcept {
   if (!PushHandler(core, NGX_HTTP_ACCESS_PHASE, OnAccess) || !PushHandler(core, NGX_HTTP_LOG_PHASE, OnLog)) {
     return NGX_ERROR;
   }
+  // An indexed variable is made once a request; else each look at $request_id would give another one.
+  ngx_str_t request_id = ngx_string("request_id");
+  if (ngx_http_get_variable_index(cf, &request_id) == NGX_ERROR) return NGX_ERROR;
   g_module.next_header_filter = ngx_http_top_header_filter;
   ngx_http_top_header_filter = OnResponseHead;
   g_module.next_body_filter = ngx_http_top_body_filter;
