@@ -479,3 +479,110 @@ def held_upload_over_the_limit(t, n):
         except OSError:
             pass
         has(s.recv(4096).decode(), " 413 ")
+
+
+# ---- modules that read or send bodies in their own way
+
+@site
+def ways(t):
+    n = t.nginx("weir_plugin s {guests}/script.wasm;", """
+      weir s; client_max_body_size 0; client_body_buffer_size 8k;
+      location / { proxy_pass http://up; }
+      location /retry { proxy_pass http://broken; proxy_next_upstream error timeout non_idempotent; }
+      location /dav/ { root {dir}/www; dav_methods PUT DELETE; }
+      location /file { client_body_in_file_only clean; proxy_set_header X-File $request_body_file; proxy_pass http://up; }
+      location /single { client_body_in_single_buffer on; client_body_buffer_size 1m; proxy_set_body "<$request_body>"; proxy_pass http://up; }
+      location /accel { proxy_pass http://up; }
+      location /inside/ { internal; root {dir}/www; }
+      location /mirrored { mirror /mirror; proxy_pass http://up; }
+      location = /mirror { internal; proxy_pass http://mirrors/m; }
+      location /if { if ($arg_x) { set $y 1; } proxy_pass http://up; }
+      location /except { limit_except GET { deny all; } proxy_pass http://up; }
+    """, http="upstream broken { server 127.0.0.1:1; server {up}; } upstream mirrors { server {up}; }")
+    n.file("www/inside/page.txt", "inside page")
+    (n.dir / "www/dav").mkdir(parents=True)
+    for path in (n.dir / "www", n.dir / "www/dav"):
+        path.chmod(0o777)
+    return n
+
+
+BODY_PLUGINS = [("none", "", ""), ("changed at the end", "rb append !", "!"), ("held", "rb hold;rb append !", "!"), ("paused", "rb pause 30", ""), ("headers paused", "rh pause 30;rb append !", "!")]
+
+
+@each(BODY_PLUGINS, ways, log="Connection refused|connect")
+def retried_upstream_gets_the_body_again(t, n, commands, end):
+    for size in (10, 5000, 300000):
+        for chunked in (False, True):
+            for _ in range(3):
+                body = os.urandom(size // 2).hex().encode()
+                r = do(n, commands, "/retry", body=b"" if chunked else body, chunks=[body] if chunked else None)
+                equal(r.status, 200)
+                assert t.up.last().body == body + end.encode(), f"{size} {chunked}: {len(t.up.last().body)} bytes"
+
+
+@each(BODY_PLUGINS, ways)
+def dav_put(t, n, commands, end):
+    for i, size in enumerate((10, 5000, 300000)):
+        body = b"p" * size
+        for chunked in (False, True):
+            r = do(n, commands, f"/dav/{i}.txt", method="PUT", body=b"" if chunked else body, chunks=[body] if chunked else None)
+            assert r.status in (201, 204), r
+            equal((n.dir / f"www/dav/{i}.txt").read_bytes(), body + end.encode())
+    equal(do(n, commands, "/dav/0.txt", method="DELETE").status, 204)
+
+
+@each(BODY_PLUGINS, ways)
+def body_in_a_file_only(t, n, commands, end):
+    for size in (10, 5000, 300000):
+        r = do(n, commands, "/file", body=b"p" * size)
+        equal(r.status, 200)
+        equal(t.up.last().body, b"p" * size + end.encode())
+        has(t.up.last().get("x-file") or "", "client_body")
+
+
+@each(BODY_PLUGINS, ways)
+def body_as_a_variable(t, n, commands, end):
+    for size in (10, 5000, 100000):
+        equal(do(n, commands, "/single", body=b"p" * size).status, 200)
+        equal(t.up.last().body, b"<" + b"p" * size + end.encode() + b">")
+
+
+@each(BODY_PLUGINS, ways)
+def mirrored_body(t, n, commands, end):
+    equal(do(n, commands, "/mirrored", body=b"p" * 5000).status, 200)
+    wait_for(lambda: {r.target: r.body for r in t.up.requests[-2:]} == {"/m": b"p" * 5000 + end.encode(), "/mirrored": b"p" * 5000 + end.encode()}, 3,
+             lambda: [(r.target, len(r.body)) for r in t.up.requests[-2:]])
+
+
+@each([("none", ""), ("headers", "sh add x-out 1"), ("held", "sb hold;sb append !"), ("paused", "sh pause 30;sb pause 30"), ("body", "rb hold;sb append !")], ways)
+def x_accel_redirect(t, n, commands):
+    t.up.script = (200, [("X-Accel-Redirect", "/inside/page.txt"), ("Content-Length", "2")], b"no")
+    try:
+        for body in (b"", b"b" * 1000):
+            r = do(n, commands, "/accel", body=body, method="GET")
+            equal((r.status, r.text), (200, "inside page" + ("!" if "append" in commands else "")))
+    finally:
+        t.up.script = None
+
+
+@case(ways)
+def blocks_inside_of_locations_inherit(t, n):
+    equal(do(n, "sh add x-out 1", "/if?x=1").get("x-out"), "1")
+    equal(do(n, "sh add x-out 1", "/except").get("x-out"), "1")
+    equal(do(n, "rb hold", "/except", body=b"x").status, 403)
+
+
+@case(ways)
+def http09(t, n):
+    with Connection(n.port) as c:
+        c.send(b"GET /sized/10\r\n")
+        equal(c.file.read(), b"s" * 10)
+
+
+@each([("headers paused", "sh pause 400"), ("and end changed", "sh pause 200;sb append !")], large)
+def large_download_that_waits(t, n, commands):
+    """More than nginx's buffers: the rest is in its temporary file, or still at the upstream."""
+    for target in (f"/{20 * MB}", f"/stream/{20 * MB}", "/files/large.bin"):
+        status, count = flat(n, lambda: drain(n.port, target, headers=[("x-do", commands)], read=262144))
+        has(status, "200")
+        assert count >= (100 if "files" in target else 20) * MB, count
