@@ -52,8 +52,9 @@ Value Address(const sockaddr* address, socklen_t size) {
   const size_t length = ngx_sock_ntop(const_cast<sockaddr*>(address), size, text, sizeof text, 1);
   return Text({reinterpret_cast<char*>(text), length});
 }
+/// None for a Unix socket.
 Value Port(const sockaddr* address) {
-  if (address == nullptr) return std::nullopt;
+  if (address == nullptr || address->sa_family == AF_UNIX) return std::nullopt;
   return Number(ngx_inet_get_port(const_cast<sockaddr*>(address)));
 }
 

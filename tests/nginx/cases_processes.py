@@ -237,6 +237,7 @@ def hundred_reloads_under_load(t):
 
     def sample():
         return rss_kb(master), len(os.listdir(f"/proc/{master}/fd")), len(os.listdir(f"/proc/{master}/task"))
+    idle = sample()
     with Load(n.port, mixed, threads=3) as load:
         samples = []
         for i in range(100):
@@ -249,5 +250,61 @@ def hundred_reloads_under_load(t):
     wait_for(lambda: len(n.all_pids()) == 1, 20, "old workers leave")
     last = sample()
     assert not load.failures, f"{len(load.failures)} of {load.count}: {load.failures[:3]}"
-    equal(last[1:], samples[5][1:], "descriptors and threads of the master")
+    assert last[1] <= idle[1] and last[2] == idle[2], f"descriptors and threads of the master: {idle[1:]} -> {last[1:]}"
     assert last[0] - samples[10][0] < 2048, f"memory of the master: {samples[10][0]} -> {last[0]} kB"
+
+
+@case(workers="change", log="open socket|graceful")
+def shutdown_timeout_ends_what_waits_for_ever(t):
+    n = t.nginx("weir_plugin s {guests}/script.wasm;", "weir s; location / { proxy_pass http://up; }", main="worker_shutdown_timeout 1s;")
+    n.start()
+    for commands in ("rh stop", "sh stop", "sb stop"):
+        old = n.pids()
+        with Connection(n.port) as c:
+            c.send(message("GET", "/sized/10", [("x-do", commands)]))
+            time.sleep(0.2)
+            n.reload()
+            wait_for(lambda: not set(n.all_pids()) & set(old), 6, f"the old worker goes: {commands}")
+            equal(c.file.read(), b"")
+        equal(do(n, "sh add x-out 1").get("x-out"), "1")
+
+
+@case()
+def stale_cache_is_refreshed_behind_a_plugin(t):
+    n = t.nginx("weir_plugin s {guests}/script.wasm;", """
+      weir s;
+      location / { proxy_cache c; proxy_cache_key $uri; proxy_cache_valid 200 1s; proxy_cache_use_stale updating; proxy_cache_background_update on; proxy_cache_lock on; proxy_ignore_headers Set-Cookie;
+                   add_header x-cache $upstream_cache_status always; proxy_pass http://up; }
+    """, http="proxy_cache_path {dir}/cache keys_zone=c:1m;")
+    n.start()
+    for commands in ("sb hold;sb append !", "rh pause 20;sh pause 20;sb pause 20", "rh add x-new 1;sh add x-out 1"):
+        target = f"/sized/{2000 + len(commands)}"
+        end = 1 if "append" in commands else 0
+        r = do(n, commands, target)
+        equal((r.get("x-cache"), len(r.body)), ("MISS", 2000 + len(commands) + end))
+        time.sleep(2.1)
+        r = do(n, commands, target)
+        equal((r.get("x-cache"), len(r.body)), ("STALE", 2000 + len(commands) + end))
+        wait_for(lambda: do(n, commands, target).get("x-cache") == "HIT", 3)
+        equal(len(request(n.port, target).body), 2000 + len(commands))
+
+
+@case()
+def addresses_behind_a_proxy(t):
+    """PROXY protocol and realip: plugins see the client that NGINX sees."""
+    port = free_port()
+    n = t.nginx("weir_plugin p {guests}/properties.wasm 'config_inline=source.address\nsource.port\ndestination.address';", "location / { proxy_pass http://up; }", http="""
+      weir p; set_real_ip_from 127.0.0.1;
+      server { listen 127.0.0.1:%d proxy_protocol; real_ip_header proxy_protocol; location / { proxy_pass http://up; } }
+      server { listen unix:{dir}/sock; location / { proxy_pass http://up; } }
+    """ % port)
+    n.start()
+    with Connection(port) as c:
+        c.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n" + message("GET", "/echo"))
+        equal(c.read().status, 200)
+    n.wait_log(f"prop rh source.address 0 {b'192.0.2.7:4711'.hex()}")
+    n.mark()
+    done = subprocess.run(["curl", "-s", "--unix-socket", str(n.dir / "sock"), "http://weir.test/echo"], capture_output=True, text=True)
+    assert "GET /echo" in done.stdout, done
+    n.wait_log(f"prop rh source.address 0 {b'unix:'.hex()}")
+    n.wait_log("prop rh source.port 1 ")
