@@ -62,7 +62,8 @@ class SharedData {
 /// First-in first-out queues, by name space and name. Safe from any thread.
 class Queues {
  public:
-  /// The queue's id (never 0), made when new; `consumer` gets Plugin::OnQueueReady(id) for each item, one consumer an item.
+  /// The queue's id, made when new; 0: too many, or too long a name. `consumer` gets
+  /// Plugin::OnQueueReady(id) for each item, one consumer an item.
   virtual uint32_t Register(std::string_view space, std::string_view name, Plugin& consumer) = 0;
   virtual std::optional<uint32_t> Resolve(std::string_view space, std::string_view name) = 0;
   /// kNotFound, kFull.

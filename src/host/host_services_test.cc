@@ -197,6 +197,44 @@ TEST(Queues, LimitsOnBothSides) {
   EXPECT_EQ(queues.Enqueue(id, "123"), StoreStatus::kOk);
 }
 
+TEST(Queues, NamesHaveALimit) {
+  Journal journal;
+  ScriptPlugin a("a", {}, journal);
+  InProcessQueues queues({.name_bytes = 3});
+  EXPECT_EQ(queues.Register("s", "1234", a), 0u);
+  EXPECT_NE(queues.Register("s", "123", a), 0u);
+}
+
+TEST(Queues, OneDeliveryIsShortAndNoQueueStarves) {
+  Journal journal;
+  ScriptPlugin a("a", {}, journal);
+  InProcessQueues queues({.turns = 2});
+  const uint32_t first = queues.Register("s", "q", a), second = queues.Register("s", "r", a);
+  for (int i = 0; i < 3; ++i) queues.Enqueue(first, "x");
+  queues.Enqueue(second, "y");
+  EXPECT_EQ(queues.Deliver(), 2u);
+  EXPECT_EQ(journal, (Journal{"a queue_ready 1", "a queue_ready 1"}));
+  EXPECT_TRUE(queues.ready());
+  EXPECT_EQ(queues.Deliver(), 2u);
+  EXPECT_EQ(journal[2], "a queue_ready 2");
+  EXPECT_EQ(queues.Deliver(), 0u);
+  EXPECT_FALSE(queues.ready());
+}
+
+// Or a guest that puts in and takes out in a loop is told of a million items in the next round.
+TEST(Queues, NobodyIsToldOfItemsThatAreGone) {
+  Journal journal;
+  ScriptPlugin a("a", {}, journal);
+  InProcessQueues queues;
+  const uint32_t id = queues.Register("s", "q", a);
+  std::string item;
+  for (int i = 0; i < 1000; ++i) queues.Enqueue(id, "x"), queues.Dequeue(id, &item);
+  EXPECT_FALSE(queues.ready());
+  EXPECT_EQ(queues.Deliver(), 0u);
+  queues.Enqueue(id, "x");
+  EXPECT_EQ(queues.Deliver(), 1u);
+}
+
 TEST(Metrics, SameNameSameIdOtherTypeNone) {
   InProcessMetrics metrics;
   auto id = metrics.Define(MetricType::kCounter, "n");

@@ -5,6 +5,7 @@
 namespace weir {
 
 uint32_t InProcessQueues::Register(std::string_view space, std::string_view name, Plugin& consumer) {
+  if (name.size() > limits_.name_bytes) return 0;
   std::lock_guard lock(mutex_);
   auto [it, made] = ids_.try_emplace({std::string(space), std::string(name)}, 0);
   if (made) {
@@ -48,6 +49,7 @@ StoreStatus InProcessQueues::Dequeue(uint32_t id, std::string* item) {
   *item = std::move(queue->items.front());
   queue->items.pop_front();
   queue->bytes -= item->size();
+  queue->untold = std::min<uint64_t>(queue->untold, queue->items.size());
   return StoreStatus::kOk;
 }
 
@@ -64,10 +66,15 @@ size_t InProcessQueues::Deliver() {
   std::vector<Turn> turns;
   {
     std::lock_guard lock(mutex_);
-    for (size_t i = 0; i < queues_.size(); ++i) {
+    uint64_t left = limits_.turns;
+    for (size_t n = 0; n < queues_.size() && left > 0; ++n) {
+      const size_t i = next_queue_++ % queues_.size();  // from where the last call ended, so that no queue starves
       Queue& queue = queues_[i];
       if (queue.untold == 0 || queue.consumers.empty()) continue;
-      turns.push_back({static_cast<uint32_t>(i + 1), std::exchange(queue.untold, 0)});
+      const uint64_t count = std::min(queue.untold, left);
+      queue.untold -= count;
+      left -= count;
+      turns.push_back({static_cast<uint32_t>(i + 1), count});
     }
   }
   size_t told = 0;
@@ -78,7 +85,7 @@ size_t InProcessQueues::Deliver() {
         std::lock_guard lock(mutex_);
         Queue& queue = *Find(turn.id);
         if (queue.consumers.empty()) {  // forgotten meanwhile: they wait for another
-          queue.untold += turn.count - i;
+          queue.untold = std::min<uint64_t>(queue.untold + turn.count - i, queue.items.size());
           break;
         }
         consumer = queue.consumers[queue.next_consumer++ % queue.consumers.size()];

@@ -20,7 +20,9 @@ Answer<std::tuple<std::string_view, uint32_t>> HostCalls::GetSharedData(std::str
 }
 
 Answer<uint32_t> HostCalls::RegisterSharedQueue(std::string_view name) {
-  return core_.host.queues.Register(core_.space(), name, core_.plugin);
+  const uint32_t id = core_.host.queues.Register(core_.space(), name, core_.plugin);
+  if (id == 0) return Refuse(Status::kInternalFailure, "the limit of queues or of a queue's name is reached");
+  return id;
 }
 
 Answer<uint32_t> HostCalls::ResolveSharedQueue(std::string_view vm_id, std::string_view name) {

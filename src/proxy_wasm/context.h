@@ -57,6 +57,7 @@ class Context final : public HttpFilter {
   uint32_t id() const { return id_; }
   /// Null when the stream is gone without a snapshot.
   HttpStream* stream() const { return stream_; }
+  uint64_t header_bytes_written = 0;  ///< names and values, by calls of this context; bounds what a loop of them costs
   /// proxy_done. False: not pending.
   bool Done();
   /// Pending, and proxy_done was called or `now_ns` is past the limit.

@@ -36,7 +36,12 @@ std::string Core::prefix() const {
 void Core::Log(LogLevel level, std::string_view text) {
   if (level < host.log.level()) return;
   const size_t max = spec.limits.log_line_bytes;
+  size_t lines = 0;
   for (size_t at = 0; at <= text.size();) {
+    if (++lines > kLogLinesMax && at < text.size()) {
+      host.log.Write(level, spec.name, "[cut: " + std::to_string(text.size() - at) + " more bytes of one message]");
+      return;
+    }
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line = text.substr(at, std::min(end - at, max));
     if (line.ends_with('\r')) line.remove_suffix(1);

@@ -26,7 +26,7 @@ struct Core {
   std::string_view space() const { return spec.vm_id.empty() ? spec.name : spec.vm_id; }
   /// `plugin "auth" (auth.wasm): `
   std::string prefix() const;
-  /// Lines of `text`, control characters escaped, cut to Limits::log_line_bytes.
+  /// Lines of `text`, at most kLogLinesMax, control characters escaped, cut to Limits::log_line_bytes.
   void Log(LogLevel level, std::string_view text);
   /// The same, once for each `key`.
   void LogOnce(std::string_view key, LogLevel level, std::string_view text);
@@ -34,5 +34,6 @@ struct Core {
 };
 
 inline constexpr size_t kSaidMax = 1000;
+inline constexpr size_t kLogLinesMax = 256;  ///< of one message: a guest's memory full of newlines must not hold the worker
 
 }  // namespace weir::proxy_wasm

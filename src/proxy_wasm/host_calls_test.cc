@@ -145,6 +145,35 @@ TEST_P(HostCallsTest, WritesAfterTheHeadersWereSent) {
   EXPECT_EQ(headers().list, before);
 }
 
+TEST_P(HostCallsTest, OneHeaderHasALimit) {
+  const std::string half(128 << 10, 'v');  // with itself as the name: at the limit of 256 KiB, and one byte over
+  guest_.more = "(func (export \"_initialize\") (drop (memory.grow (i32.const 4)))"
+                "(memory.fill (i32.const 131072) (i32.const 118) (i32.const 262144)))";
+  for (std::string_view call : {kAdd, kReplace}) {
+    Report(Call(call, N(0) + N(131072) + N(128 << 10) + N(131072) + N((128 << 10) + 1)));
+    Report(Call(call, N(0) + N(131072) + N(128 << 10) + N(131072) + N(128 << 10)));
+  }
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{Swallowed(2), 0, Swallowed(2), 0}));
+  EXPECT_EQ(headers()[half], half);
+}
+
+// What a loop of writes may cost one stream, and that the stream of another context has its own.
+TEST_P(HostCallsTest, HeaderWritesOfAStreamHaveALimit) {
+  std::string loop = "(local $i i32) (loop $l (drop " + Call(kAdd, N(0) + S("x") + S("y")) +
+                     ") (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20000))))";
+  code_ = loop;
+  Report(Call(kReplace, N(0) + S(":path") + S("/last")));
+  Run();
+  EXPECT_EQ(statuses(), Numbers{Swallowed(2)});
+  EXPECT_EQ(headers()[":path"], "/a/b?c=d");
+  EXPECT_EQ(headers().size(), 5u + (16 * (256 << 10)) / (512 + 2) + 1);
+  FakeStream other;
+  auto filter = plugin_->NewHttpFilter(other);
+  EXPECT_EQ(filter->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kContinue);
+  EXPECT_EQ(other.maps[0]->size(), headers().size());
+}
+
 TEST_P(HostCallsTest, SetPairsReplacesAllButFramingAndAbsentPseudoHeaders) {
   headers().list.insert(headers().list.end(), {{"content-length", "3"}, {"x", "1"}});
   std::string pairs;
@@ -399,6 +428,17 @@ TEST_P(HostCallsTest, LogsLinesWithoutControlCharacters) {
   EXPECT_FALSE(world_.log.Has("below"));
 }
 
+TEST_P(HostCallsTest, OneMessageHasALimitOfLines) {
+  Report(Call("proxy_log", N(2) + S(std::string(256, '\n'))));
+  Report(Call("proxy_log", N(2) + S("end")));
+  Report(Call("proxy_log", N(2) + S(std::string(1000, '\n'))));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0}));
+  ASSERT_EQ(world_.log.lines.size(), 256u + 1 + 257);
+  EXPECT_EQ(world_.log.lines[256], "end");
+  EXPECT_EQ(world_.log.lines.back(), "[cut: 744 more bytes of one message]");
+}
+
 TEST_P(HostCallsTest, AllocatorGivesNothing) {
   guest_.allocator = "(func (export \"malloc\") (param i32) (result i32) (i32.const 0))";
   ReportBytes(kGet, N(0) + S(":path"));
@@ -439,6 +479,22 @@ TEST_P(HostCallsTest, HostCallsFromTheAllocatorAreRefused) {
   Run();
   EXPECT_EQ(statuses(), (Numbers{0, 10}));
   EXPECT_EQ(world_.log.lines, (Strings{":", "/a/b?c=d"}));  // logging is allowed
+}
+
+// Such a function has no slot to answer in: a write would hit the guest's native stack.
+TEST(HostCalls, AFunctionWithoutAResultIsRefusedInTheAllocatorWithoutAnAnswer) {
+  constexpr uint32_t kUntouched = 0xdeadbeef;
+  struct Calls final : CallState {
+    Calls() { in_allocator_ = true; }
+  } calls;
+  engine::RawValue slot;
+  slot.i32 = kUntouched;
+  using Nothing = abi::Binding<&HostCalls::ContinueRequestNothing, 0u>;
+  EXPECT_FALSE(ProxyAbi::Enter<Nothing>(calls, &slot));
+  EXPECT_EQ(slot.i32, kUntouched);
+  using Something = abi::Binding<&HostCalls::ContinueRequest, 0u>;
+  EXPECT_FALSE(ProxyAbi::Enter<Something>(calls, &slot));
+  EXPECT_EQ(slot.i32, uint32_t(Status::kInternalFailure));
 }
 
 TEST(HostCalls, AllocatorThatTrapsEndsTheCallback) {

@@ -260,6 +260,53 @@ TEST(Lifecycle, APluginOfTicksIsRestartedByItsTick) {
   EXPECT_EQ((*plugin)->stats().failures, 2u);
 }
 
+TEST(Lifecycle, TicksOfADeadInstanceEndWithIt) {
+  Guest guest;
+  guest.On(kOnRequestHeaders, Guest::Do("(call $proxy_set_tick_period_milliseconds (i32.const 250))") + "unreachable");
+  guest.On(kOnTick, LogText(guest, "tick"));
+  FakeWorld world;
+  auto plugin = Load(guest, world);
+  FakeStream stream;
+  auto filter = (*plugin)->NewHttpFilter(stream);
+  EXPECT_EQ(filter->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kFailed);
+  EXPECT_EQ(world.timers.period_ms, 1000u);  // to restart it
+  auto next = (*plugin)->NewHttpFilter(stream);  // restarted by a stream, before that tick
+  EXPECT_EQ(world.timers.period_ms, 0u);
+  EXPECT_EQ(next->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kFailed);
+  (*plugin)->OnTick();  // restarted by the tick, but the new one asked for none
+  EXPECT_EQ((*plugin)->stats().instances, 3u);
+  EXPECT_EQ(world.timers.period_ms, 0u);
+  EXPECT_EQ(world.log.Count("tick"), 0u);
+}
+
+TEST(Lifecycle, LastWordsLeaveNothingBehind) {
+  const std::string ask = Guest::Do("(call $proxy_set_tick_period_milliseconds (i32.const 250))");
+  for (Callback callback : {kOnDone, kOnLog, kOnDelete}) {
+    for (const char* end : {"", "unreachable"}) {
+      Guest guest;
+      guest.On(callback, ask + Guest::Do("(call $proxy_register_shared_queue " + guest.S("q") + " (i32.const 512))") + end, "(i32.const 1)");
+      FakeWorld world;
+      ASSERT_TRUE(Load(guest, world));  // and gone again
+      EXPECT_EQ(world.timers.period_ms, 0u) << Name(callback) << " " << end;
+      EXPECT_EQ(world.queues.consumer, nullptr) << Name(callback) << " " << end;
+    }
+  }
+}
+
+TEST(Lifecycle, LastWordsOfAPendingStreamLeaveNothingBehind) {
+  Guest guest;
+  guest.On(kOnDone, "", "(i32.const 0)");
+  guest.On(kOnDelete, Guest::Do("(call $proxy_set_tick_period_milliseconds (i32.const 250))") + "unreachable");
+  FakeWorld world;
+  {
+    auto plugin = Load(guest, world);
+    FakeStream stream;
+    (*plugin)->NewHttpFilter(stream)->OnFinish();
+  }
+  EXPECT_TRUE(world.log.Has("proxy_on_delete (context 2)")) << ::testing::PrintToString(world.log.lines);
+  EXPECT_EQ(world.timers.period_ms, 0u);
+}
+
 TEST(Lifecycle, Version010HasTwoParametersAndItsOwnFunctions) {
   Guest guest;
   guest.version = Version::k0_1_0;

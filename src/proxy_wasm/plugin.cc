@@ -36,14 +36,14 @@ Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::share
 }
 
 ProxyWasmPlugin::~ProxyWasmPlugin() {
-  core_.host.timers.SetTick(*this, 0);
-  core_.host.queues.Forget(*this);
   while (vm_ && vm_->pending() != 0) {  // nobody waits any longer
     Context* context = vm_->contexts().FindIf([](const Context& c) { return c.orphan(); });
     if (context == nullptr || !context->Finalize()) break;
     context->Free();
   }
   if (vm_) vm_->Shutdown();
+  core_.host.timers.SetTick(*this, 0);  // after the guest's last words, which may ask for either
+  core_.host.queues.Forget(*this);
 }
 
 Result<void> ProxyWasmPlugin::Spawn() {
@@ -58,6 +58,7 @@ Result<void> ProxyWasmPlugin::Spawn() {
   }
   vm_ = std::move(vm);
   core_.stats.up = true;
+  if (tick_ms != 0 && core_.tick_ms == 0) core_.host.timers.SetTick(*this, 0);  // the dead one's; this one asked for none
   return started;
 }
 
@@ -138,8 +139,7 @@ std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
 }
 
 void ProxyWasmPlugin::OnTick() {
-  if (!vm_ && EnsureUp() && core_.tick_ms == 0) core_.host.timers.SetTick(*this, 0);
-  if (!vm_) return;
+  if (!vm_ && (!EnsureUp() || core_.tick_ms == 0)) return;
   if (!vm_->Call(Callback::kOnTick, nullptr, nullptr, kRootContextId)) return OnDeath(nullptr, Name(Callback::kOnTick));
   FinalizeReady();
 }
