@@ -17,6 +17,7 @@ struct PluginConf {
   std::string loaded;   ///< identity of the file that was validated, to know it again at a reload
   int artefact_fd = -1;  ///< compiled code: opened by the master, mapped by every worker
   Plugin* running = nullptr;  ///< in a worker; null while it is down
+  time_t said_down = 0;       ///< when the log was told last that requests find it down
 };
 
 /// One `weir` line, until the names are known.

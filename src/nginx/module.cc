@@ -18,6 +18,15 @@ bool IsWorker() { return ngx_process == NGX_PROCESS_WORKER || ngx_process == NGX
 
 // ---- hooks of a request; plugins run for the client's request, not for subrequests
 
+/// Once a second, however many requests come.
+void SayDown(const ngx_http_request_t* r, PluginConf& plugin) {
+  if (plugin.said_down == ngx_time()) return;
+  plugin.said_down = ngx_time();
+  const ngx_str_t name = Borrow(plugin.spec.name);
+  ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "weir: plugin \"%V\" is down: %s", &name,
+                plugin.spec.on_error == OnError::kOpen ? "requests go on without it" : "503");
+}
+
 /// 503 for a plugin that is down and fails closed.
 ngx_int_t OnAccess(ngx_http_request_t* r) noexcept {
   const LocationConf* conf = LocationOf(r);
@@ -28,16 +37,13 @@ ngx_int_t OnAccess(ngx_http_request_t* r) noexcept {
     std::array<Plugin*, kChainPluginsMax> plugins;
     size_t count = 0;
     for (ngx_uint_t i = 0; i < conf->count; i++) {
-      const PluginConf& plugin = *conf->plugins[i];
+      PluginConf& plugin = *conf->plugins[i];
       if (plugin.running != nullptr) {
         plugins[count++] = plugin.running;
         continue;
       }
-      const bool open = plugin.spec.on_error == OnError::kOpen;
-      const ngx_str_t name = Borrow(plugin.spec.name);
-      ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "weir: plugin \"%V\" is down: %s", &name,
-                    open ? "the request goes on without it" : "503");
-      if (!open) return NGX_HTTP_SERVICE_UNAVAILABLE;
+      SayDown(r, plugin);
+      if (plugin.spec.on_error == OnError::kClosed) return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
     if (count == 0) return NGX_DECLINED;
     stream = NgxStream::Create(r, {plugins.data(), count});
@@ -103,6 +109,9 @@ ngx_int_t Postconfiguration(ngx_conf_t* cf) noexcept {
   if (!PushHandler(core, NGX_HTTP_ACCESS_PHASE, OnAccess) || !PushHandler(core, NGX_HTTP_LOG_PHASE, OnLog)) {
     return NGX_ERROR;
   }
+  // An indexed variable is made once a request; else each look at $request_id would give another one.
+  ngx_str_t request_id = ngx_string("request_id");
+  if (ngx_http_get_variable_index(cf, &request_id) == NGX_ERROR) return NGX_ERROR;
   g_module.next_header_filter = ngx_http_top_header_filter;
   ngx_http_top_header_filter = OnResponseHead;
   g_module.next_body_filter = ngx_http_top_body_filter;

@@ -1,6 +1,7 @@
 #include "nginx/properties.h"
 
-#include <arpa/inet.h>
+#include <charconv>
+
 #if (NGX_HTTP_SSL)
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -51,8 +52,9 @@ Value Address(const sockaddr* address, socklen_t size) {
   const size_t length = ngx_sock_ntop(const_cast<sockaddr*>(address), size, text, sizeof text, 1);
   return Text({reinterpret_cast<char*>(text), length});
 }
+/// None for a Unix socket.
 Value Port(const sockaddr* address) {
-  if (address == nullptr) return std::nullopt;
+  if (address == nullptr || address->sa_family == AF_UNIX) return std::nullopt;
   return Number(ngx_inet_get_port(const_cast<sockaddr*>(address)));
 }
 
@@ -62,8 +64,19 @@ const ngx_http_upstream_state_t* LastState(const ngx_http_request_t* r) {
   auto* states = static_cast<ngx_http_upstream_state_t*>(r->upstream_states->elts);
   return &states[r->upstream_states->nelts - 1];
 }
-ngx_connection_t* UpstreamConnection(const ngx_http_request_t* r) {
-  return r->upstream != nullptr ? r->upstream->peer.connection : nullptr;
+/// "address:port" of the attempt that is on, or was last; nginx clears its peer before the last callbacks, but not this.
+std::string_view UpstreamName(const ngx_http_request_t* r) {
+  const ngx_http_upstream_state_t* state = LastState(r);
+  return state != nullptr && state->peer != nullptr ? View(*state->peer) : std::string_view();
+}
+Value UpstreamPort(const ngx_http_request_t* r) {
+  const std::string_view name = UpstreamName(r);
+  const size_t colon = name.rfind(':');
+  int64_t port = 0;
+  if (colon == name.npos || name.starts_with("unix:")) return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data() + colon + 1, name.data() + name.size(), port);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return Number(port);
 }
 
 enum class Field : uint8_t { kSubject, kDnsSan, kUriSan, kDigest };
@@ -120,58 +133,80 @@ std::string FieldOf(X509* certificate, Field field) {
 }
 #endif
 
-Value PeerCertificate(const ngx_connection_t* connection, Field field) {
+ngx_ssl_conn_t* TlsOf(const ngx_connection_t* connection) {
 #if (NGX_HTTP_SSL)
-  if (connection == nullptr || connection->ssl == nullptr) return std::nullopt;
-  X509* certificate = SSL_get_peer_certificate(connection->ssl->connection);
+  return connection != nullptr && connection->ssl != nullptr ? connection->ssl->connection : nullptr;
+#else
+  (void)connection;
+  return nullptr;
+#endif
+}
+
+Value PeerCertificate(ngx_ssl_conn_t* tls, Field field) {
+#if (NGX_HTTP_SSL)
+  X509* certificate = tls != nullptr ? SSL_get_peer_certificate(tls) : nullptr;
   if (certificate == nullptr) return std::nullopt;
   const std::string text = FieldOf(certificate, field);
   X509_free(certificate);
   return Text(text);
 #else
-  (void)connection, (void)field;
+  (void)tls, (void)field;
   return std::nullopt;
 #endif
 }
-Value LocalCertificate(const ngx_connection_t* connection, Field field) {
+Value LocalCertificate(ngx_ssl_conn_t* tls, Field field) {
 #if (NGX_HTTP_SSL)
-  if (connection == nullptr || connection->ssl == nullptr) return std::nullopt;
-  X509* certificate = SSL_get_certificate(connection->ssl->connection);  // borrowed
+  X509* certificate = tls != nullptr ? SSL_get_certificate(tls) : nullptr;  // borrowed
   return certificate != nullptr ? Text(FieldOf(certificate, field)) : std::nullopt;
 #else
-  (void)connection, (void)field;
+  (void)tls, (void)field;
   return std::nullopt;
 #endif
 }
-Value TlsVersion(const ngx_connection_t* connection) {
+Value TlsVersion(ngx_ssl_conn_t* tls) {
 #if (NGX_HTTP_SSL)
-  if (connection == nullptr || connection->ssl == nullptr) return std::nullopt;
-  return Text(SSL_get_version(connection->ssl->connection));
+  return tls != nullptr ? Text(SSL_get_version(tls)) : std::nullopt;
 #else
-  (void)connection;
+  (void)tls;
   return std::nullopt;
 #endif
 }
-bool HasVerifiedPeer(const ngx_connection_t* connection) {
+bool HasVerifiedPeer(ngx_ssl_conn_t* tls) {
 #if (NGX_HTTP_SSL)
-  if (connection->ssl == nullptr || SSL_get_verify_result(connection->ssl->connection) != X509_V_OK) return false;
-  X509* certificate = SSL_get_peer_certificate(connection->ssl->connection);
+  if (tls == nullptr || SSL_get_verify_result(tls) != X509_V_OK) return false;
+  X509* certificate = SSL_get_peer_certificate(tls);
   X509_free(certificate);
   return certificate != nullptr;
 #else
-  (void)connection;
+  (void)tls;
   return false;
 #endif
 }
 
-/// A request over HTTP/2 has a connection of its own that stands for its stream; the socket is the one below.
-ngx_connection_t* Socket(const ngx_http_request_t* r) { return r->connection; }
-
 }  // namespace
 
-std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, Property property) {
-  ngx_connection_t* connection = Socket(r);
-  const ngx_connection_t* upstream = UpstreamConnection(r);
+UpstreamPeer::~UpstreamPeer() {
+#if (NGX_HTTP_SSL)
+  SSL_free(tls_);  // null is fine
+#endif
+}
+
+void UpstreamPeer::Keep(ngx_connection_t* connection) noexcept {
+  if (connection == nullptr) return;
+  if (ngx_connection_local_sockaddr(connection, nullptr, 0) == NGX_OK && connection->local_socklen <= sizeof local_) {
+    std::memcpy(&local_, connection->local_sockaddr, connection->local_socklen);
+    size_ = connection->local_socklen;
+  }
+#if (NGX_HTTP_SSL)
+  ngx_ssl_conn_t* tls = TlsOf(connection);
+  if (tls != nullptr && tls_ == nullptr && SSL_up_ref(tls) == 1) tls_ = tls;
+#endif
+}
+
+std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamPeer& upstream, Property property) {
+  // Over HTTP/2 it stands for the stream, with the addresses and the TLS session of the socket below.
+  ngx_connection_t* connection = r->connection;
+  ngx_ssl_conn_t* tls = TlsOf(connection);
   switch (property) {
     case Property::kRequestId:
       return VariableText(r, "request_id");
@@ -221,50 +256,47 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, Property proper
     case Property::kConnectionId:
       return Number(static_cast<int64_t>(connection->number));
     case Property::kConnectionMtls:
-      return PropertyValue(HasVerifiedPeer(connection));
+      return PropertyValue(HasVerifiedPeer(tls));
     case Property::kConnectionRequestedServerName:
       return VariableText(r, "ssl_server_name");
     case Property::kConnectionTlsVersion:
-      return TlsVersion(connection);
+      return TlsVersion(tls);
     case Property::kConnectionSubjectLocalCertificate:
-      return LocalCertificate(connection, Field::kSubject);
+      return LocalCertificate(tls, Field::kSubject);
     case Property::kConnectionSubjectPeerCertificate:
-      return PeerCertificate(connection, Field::kSubject);
+      return PeerCertificate(tls, Field::kSubject);
     case Property::kConnectionDnsSanLocalCertificate:
-      return LocalCertificate(connection, Field::kDnsSan);
+      return LocalCertificate(tls, Field::kDnsSan);
     case Property::kConnectionDnsSanPeerCertificate:
-      return PeerCertificate(connection, Field::kDnsSan);
+      return PeerCertificate(tls, Field::kDnsSan);
     case Property::kConnectionUriSanLocalCertificate:
-      return LocalCertificate(connection, Field::kUriSan);
+      return LocalCertificate(tls, Field::kUriSan);
     case Property::kConnectionUriSanPeerCertificate:
-      return PeerCertificate(connection, Field::kUriSan);
+      return PeerCertificate(tls, Field::kUriSan);
     case Property::kConnectionSha256PeerCertificateDigest:
-      return PeerCertificate(connection, Field::kDigest);
+      return PeerCertificate(tls, Field::kDigest);
     case Property::kUpstreamAddress:
-      return upstream != nullptr ? Address(r->upstream->peer.sockaddr, r->upstream->peer.socklen) : std::nullopt;
+      return Text(UpstreamName(r));
     case Property::kUpstreamPort:
-      return upstream != nullptr ? Port(r->upstream->peer.sockaddr) : std::nullopt;
-    case Property::kUpstreamLocalAddress: {
-      auto* socket = const_cast<ngx_connection_t*>(upstream);
-      if (socket == nullptr || ngx_connection_local_sockaddr(socket, nullptr, 0) != NGX_OK) return std::nullopt;
-      return Address(socket->local_sockaddr, socket->local_socklen);
-    }
+      return UpstreamPort(r);
+    case Property::kUpstreamLocalAddress:
+      return Address(upstream.local_address(), upstream.local_size());
     case Property::kUpstreamTlsVersion:
-      return TlsVersion(upstream);
+      return TlsVersion(upstream.tls());
     case Property::kUpstreamSubjectLocalCertificate:
-      return LocalCertificate(upstream, Field::kSubject);
+      return LocalCertificate(upstream.tls(), Field::kSubject);
     case Property::kUpstreamSubjectPeerCertificate:
-      return PeerCertificate(upstream, Field::kSubject);
+      return PeerCertificate(upstream.tls(), Field::kSubject);
     case Property::kUpstreamDnsSanLocalCertificate:
-      return LocalCertificate(upstream, Field::kDnsSan);
+      return LocalCertificate(upstream.tls(), Field::kDnsSan);
     case Property::kUpstreamDnsSanPeerCertificate:
-      return PeerCertificate(upstream, Field::kDnsSan);
+      return PeerCertificate(upstream.tls(), Field::kDnsSan);
     case Property::kUpstreamUriSanLocalCertificate:
-      return LocalCertificate(upstream, Field::kUriSan);
+      return LocalCertificate(upstream.tls(), Field::kUriSan);
     case Property::kUpstreamUriSanPeerCertificate:
-      return PeerCertificate(upstream, Field::kUriSan);
+      return PeerCertificate(upstream.tls(), Field::kUriSan);
     case Property::kUpstreamSha256PeerCertificateDigest:
-      return PeerCertificate(upstream, Field::kDigest);
+      return PeerCertificate(upstream.tls(), Field::kDigest);
     case Property::kClusterName:
       if (r->upstream == nullptr || r->upstream->upstream == nullptr) return std::nullopt;
       return Text(View(r->upstream->upstream->host));

@@ -8,8 +8,31 @@
 
 namespace weir::nginx {
 
+#if !(NGX_SSL)
+using ngx_ssl_conn_t = void;
+#endif
+
+/// What is told of an upstream's connection after nginx closed it, or gave it back to its pool.
+class UpstreamPeer {
+ public:
+  UpstreamPeer() = default;
+  ~UpstreamPeer();
+  UpstreamPeer(const UpstreamPeer&) = delete;
+  UpstreamPeer& operator=(const UpstreamPeer&) = delete;
+  /// Null: an answer without a connection, as from a cache.
+  void Keep(ngx_connection_t* connection) noexcept;
+  const sockaddr* local_address() const { return size_ != 0 ? reinterpret_cast<const sockaddr*>(&local_) : nullptr; }
+  socklen_t local_size() const { return size_; }
+  ngx_ssl_conn_t* tls() const { return tls_; }
+
+ private:
+  sockaddr_storage local_;
+  socklen_t size_ = 0;  ///< of local_; 0: not known
+  ngx_ssl_conn_t* tls_ = nullptr;  ///< a reference of our own
+};
+
 /// nullopt: not known here, or not yet.
-std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, Property property);
+std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamPeer& upstream, Property property);
 
 /// "ngx.NAME" is `$NAME`.
 std::optional<std::string> ReadVariable(ngx_http_request_t* r, std::string_view path);

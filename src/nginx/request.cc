@@ -14,6 +14,7 @@
 extern "C" {
 extern ngx_module_t ngx_http_proxy_module, ngx_http_fastcgi_module, ngx_http_uwsgi_module,
     ngx_http_scgi_module, ngx_http_grpc_module;
+extern ngx_module_t ngx_http_dav_module __attribute__((weak));  // not in every nginx
 }
 
 namespace weir::nginx {
@@ -29,6 +30,14 @@ bool HasBody(const ngx_http_request_t* r) {
 /// These modules' configurations begin with nginx's upstream configuration.
 const ngx_http_upstream_conf_t* UpstreamConf(ngx_http_request_t* r, const ngx_module_t& module) {
   return static_cast<ngx_http_upstream_conf_t*>(r->loc_conf[module.ctx_index]);
+}
+
+/// PUT of WebDAV moves the body's file to its place. It asks for one when it reads the body; this module reads first.
+bool IsDavPut(ngx_http_request_t* r) {
+  if (r->method != NGX_HTTP_PUT || &ngx_http_dav_module == nullptr) return false;
+  // Its configuration begins with the methods of dav_methods.
+  const auto* methods = static_cast<const ngx_uint_t*>(r->loc_conf[ngx_http_dav_module.ctx_index]);
+  return (*methods & NGX_HTTP_PUT) != 0;
 }
 
 void Consume(ngx_chain_t* in) {
@@ -93,6 +102,13 @@ ngx_int_t NgxStream::StartBody() {
     return NGX_DECLINED;
   }
   request_state_ = RequestState::kReading;
+  if (IsDavPut(r_)) {
+    r_->request_body_in_file_only = 1;
+    r_->request_body_in_persistent_file = 1;
+    r_->request_body_in_clean_file = 1;
+    r_->request_body_file_group_access = 1;
+    r_->request_body_file_log_level = 0;
+  }
   const ngx_int_t rc = ngx_http_read_client_request_body(r_, OnBodyRead);
   if (rc >= NGX_HTTP_SPECIAL_RESPONSE) return rc;
   ngx_http_finalize_request(r_, NGX_DONE);  // gives back the reference that the read took
@@ -215,12 +231,19 @@ bool NgxStream::AppendBody(std::string bytes) {
   ngx_http_request_body_t* body = r_->request_body;
   ngx_chain_t link{request_chunks_.Add(r_->pool, std::move(bytes)), nullptr};
   if (link.buf == nullptr) return false;
-  if (body->temp_file != nullptr && body->temp_file->file.offset > 0 && body->bufs != nullptr &&
-      body->bufs->buf->in_file) {
+  if (body->temp_file != nullptr && (body->bufs == nullptr || body->bufs->buf->in_file)) {
     const ssize_t wrote = ngx_write_chain_to_temp_file(body->temp_file, &link);
     if (wrote == NGX_ERROR) return false;
     body->temp_file->offset += wrote;
     link.buf->pos = link.buf->last;
+    if (body->bufs == nullptr) {  // all of it was held: the file was empty
+      ChainBuilder file(r_->pool);
+      auto* buf = static_cast<ngx_buf_t*>(ngx_calloc_buf(r_->pool));
+      if (!file.Append(buf)) return false;
+      buf->in_file = 1;
+      buf->file = &body->temp_file->file;
+      body->bufs = file.release();
+    }
     body->bufs->buf->file_last = body->temp_file->file.offset;
     return true;
   }

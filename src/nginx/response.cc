@@ -10,6 +10,10 @@
 #include "nginx/stream.h"
 #include "nginx/worker.h"
 
+extern "C" {
+extern ngx_module_t ngx_http_slice_filter_module __attribute__((weak));  // not in every nginx
+}
+
 namespace weir::nginx {
 namespace {
 
@@ -29,10 +33,21 @@ EndOfStream NgxStream::ResponseEnd() const {
   return none ? EndOfStream::kYes : EndOfStream::kNo;
 }
 
+/// Why this response can neither wait for a plugin nor give it its body; null: it can.
+const char* NgxStream::CannotWait() const {
+  if (r_->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) return "101 is what the client waits for";
+  if (&ngx_http_slice_filter_module != nullptr && ngx_http_get_module_ctx(r_, ngx_http_slice_filter_module) != nullptr) {
+    return "its other slices are subrequests that do not wait";
+  }
+  if (r_->filter_finalize) return "nginx ends the request behind it";  // 412 of a filter above
+  return nullptr;
+}
+
 ngx_int_t NgxStream::ResponseHead() noexcept {
   // Once a request: error pages after a filter failed, or the response that replaced another, come here too.
   if (response_state_ != ResponseState::kNone) return g_module.next_header_filter(r_);
   response_state_ = ResponseState::kHeadersHeld;
+  if (r_->upstream != nullptr) upstream_peer_.Keep(r_->upstream->peer.connection);
   // A plugin may have asked the upstream with another method; the client's decides whether a body follows.
   if (client_asked_head_) {
     r_->method = NGX_HTTP_HEAD;
@@ -49,9 +64,9 @@ ngx_int_t NgxStream::HeadVerdict(Verdict verdict) {
     case Verdict::kContinue:
       return PassHead();
     case Verdict::kPause:
-      if (r_->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+      if (const char* why = CannotWait(); why != nullptr) {
         ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0,
-                      "weir: a plugin paused the headers of 101, which cannot be held: they go on");
+                      "weir: a plugin paused a response that cannot be held (%s): it goes on", why);
         return PassHead();
       }
       if (!chain_.ignores_body(Direction::kResponse)) r_->filter_need_in_memory = 1;
@@ -67,15 +82,18 @@ ngx_int_t NgxStream::HeadVerdict(Verdict verdict) {
 
 /// The chain let the headers pass: what a plugin may do to the body is decided now.
 ngx_int_t NgxStream::PassHead() {
-  const bool wants_body = ResponseEnd() == EndOfStream::kNo &&
-                          (!chain_.ignores_body(Direction::kResponse) || chain_.paused(Direction::kResponse));
-  if (!wants_body && !local_body_waits_) return SendHead(ResponseState::kPass);
-  if (wants_body) {
+  const bool looks = (!chain_.ignores_body(Direction::kResponse) || chain_.paused(Direction::kResponse)) &&
+                     CannotWait() == nullptr;
+  const bool has_body = ResponseEnd() == EndOfStream::kNo;
+  if (looks && (has_body || (client_asked_head_ && !replaced_))) {
+    // HEAD says what GET would.
     ngx_http_clear_content_length(r_);
     ngx_http_clear_accept_ranges(r_);
     ngx_http_weak_etag(r_);
-    r_->filter_need_in_memory = 1;  // the copy filter reads files into memory for us
   }
+  const bool wants_body = looks && has_body;
+  if (!wants_body && !local_body_waits_) return SendHead(ResponseState::kPass);
+  if (wants_body) r_->filter_need_in_memory = 1;  // the copy filter reads files into memory for us
   response_state_ = ResponseState::kHeadReady;
   return NGX_OK;
 }
@@ -167,7 +185,10 @@ ngx_int_t NgxStream::Forward(ngx_chain_t* out) {
   }
   // While the headers are here there is nothing below us to flush.
   if (response_state_ < ResponseState::kBody) return NGX_OK;
-  return g_module.next_body_filter(r_, out);
+  forwarding_ = true;
+  const ngx_int_t rc = g_module.next_body_filter(r_, out);
+  forwarding_ = false;
+  return rc;
 }
 
 /// What was held and what comes now, in order, as far as it goes.
@@ -247,6 +268,8 @@ ngx_int_t NgxStream::Process(ngx_chain_t* in) {
 }
 
 ngx_int_t NgxStream::ResponseBody(ngx_chain_t* in) noexcept {
+  // A filter below us took the end for itself (add_after_body) and sends another one, which comes in from above.
+  if (forwarding_) return g_module.next_body_filter(r_, in);
   if (response_state_ == ResponseState::kNone || (response_state_ == ResponseState::kPass && held_ == nullptr)) {
     return g_module.next_body_filter(r_, in);
   }

@@ -137,7 +137,7 @@ bool NgxStream::headers_sent(Direction direction) {
 
 std::optional<PropertyValue> NgxStream::property(Property property) {
   if (property == Property::kResponseCodeDetails && !details_.empty()) return PropertyValue(details_);
-  return ReadProperty(r_, property);
+  return ReadProperty(r_, upstream_peer_, property);
 }
 
 std::optional<std::string> NgxStream::variable(std::string_view path) { return ReadVariable(r_, path); }

@@ -16,6 +16,7 @@
 
 #include "http/filter_chain.h"
 #include "nginx/ngx.h"
+#include "nginx/properties.h"
 #include "nginx/request_headers.h"
 #include "nginx/response_headers.h"
 
@@ -139,6 +140,7 @@ class NgxStream final : public HttpExchange {
 
   // response.cc
   EndOfStream ResponseEnd() const;
+  const char* CannotWait() const;
   ngx_int_t HeadVerdict(Verdict verdict);
   ngx_int_t PassHead();
   ngx_int_t SendHead(ResponseState next);
@@ -152,6 +154,7 @@ class NgxStream final : public HttpExchange {
   ngx_http_request_t* const r_;
   RequestHeaders request_headers_;
   ResponseHeaders response_headers_;
+  UpstreamPeer upstream_peer_;  ///< that answered: nginx lets go of its connection before the last callbacks
   ngx_event_t event_{};
   ngx_connection_t hold_connection_{};  ///< nginx's debug log reads an event's data as a connection
   ngx_event_t hold_{};     ///< runs while the request waits for a plugin: an old worker does not exit meanwhile
@@ -173,6 +176,7 @@ class NgxStream final : public HttpExchange {
 
   // Response
   bool resume_response_ = false;
+  bool forwarding_ = false;      ///< inside of the filters below us
   bool replaced_ = false;        ///< by a local response: nginx's own body is swallowed
   std::string local_body_;
   bool local_body_waits_ = false;

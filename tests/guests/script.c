@@ -2,6 +2,7 @@
 //
 // Configuration: lines. "header NAME": commands come in that request header (default x-do). "do COMMANDS": commands for every
 // request. "tick MS": tick period (default 10). "trace": log every callback. "start trap|loop|false|grow": misbehave in on_configure.
+// "between FROM TO": on_configure fails between these Unix times in milliseconds.
 // Commands are separated by ';'. Each begins with the phase it belongs to: rh rb sh sb (request/response headers/body), log, done.
 //   rh set NAME VALUE · add NAME VALUE · del NAME · get NAME (its status and value go to header x-got) · pairs (x-pairs: count, size)
 //   rh setpairs (all pairs written back, and x-setpairs: 1) · prop a.b (header x-prop; bytes as hex when not printable)
@@ -11,7 +12,7 @@
 //   trap · loop · deep · eat · exit · log TEXT · pending (on_done answers false, and a tick calls proxy_done)
 #include "proxy_wasm.h"
 
-enum { kContexts = 512, kScript = 700 };
+enum { kContexts = 2048, kScript = 700 };
 typedef struct {
   int id;
   size_t size;
@@ -228,6 +229,10 @@ EXPORT(proxy_on_configure) int OnConfigure(int root, size_t size) {
     }
     if (Equal(key, T("tick"))) proxy_set_tick_period_milliseconds((uint32_t)Number(line));
     if (Equal(key, T("trace"))) tracing = 1;
+    if (Equal(key, T("between"))) {
+      uint64_t from = Number(Cut(&line, ' ')), to = Number(line), now = Now() / 1000000u;
+      if (now >= from && now < to) return 0;
+    }
     if (Equal(key, T("start"))) {
       Misbehave(line);
       if (Equal(line, T("false"))) return 0;

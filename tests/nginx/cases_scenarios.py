@@ -7,7 +7,7 @@ import time
 import guests
 from cases import Skip, each, equal
 from client import Connection, message
-from harness import wait_for
+from harness import Settings, plugin, wait_for
 
 FOLDER = guests.TESTS / "scenarios"
 HELD_S = 3.0  # how long a client waits for a stream that is expected to stay paused
@@ -165,6 +165,14 @@ def check_logs(n, logs):
         assert wanted or not any(text in line for line in said(n, name)), f"{text!r} in the log of {name}"
 
 
+def wasm(guest):
+    """A guest of the tests, or a plugin: an example of ours or a registry's."""
+    here = Settings.guests / f"{guest}.wasm"
+    if found := here if here.exists() else plugin(f"{guest}.wasm"):
+        return found
+    raise Skip(f"no {guest}.wasm: plugins/build.sh builds it")
+
+
 @each([(p.stem, p) for p in sorted(FOLDER.glob("*.scenario"))], log=r"down after \d+ failures")
 def scenario(t, path):
     s = Scenario(path)
@@ -178,7 +186,7 @@ def scenario(t, path):
             n.file(f"{name}.conf", b"\n".join(s.configs[name]))
             config = f"config={{dir}}/{name}.conf"
         quoted = " ".join("'" + o.replace("\\", "\\\\").replace("'", "\\'") + "'" for o in options)
-        lines.append(f"weir_plugin {name} {{guests}}/{guest}.wasm {config} {quoted};")
+        lines.append(f"weir_plugin {name} {wasm(guest)} {config} {quoted};")
     chain = " ".join(name for name, _, _ in s.plugins)
     n.write("\n".join(lines + s.options), f"client_max_body_size 100m; location / {{ weir {chain}; proxy_pass http://up; proxy_set_header Host $http_host; }}")
     n.start()
