@@ -37,6 +37,7 @@ class HostCallsTest : public ::testing::TestWithParam<Statuses> {
     spec.statuses = GetParam();
     spec.configuration = "configuration";
     spec.root_id = "root";
+    spec.limits.callback_ms = 10'000;  // sanitizers
     plugin_ = std::move(*Load(guest_, world_, spec));
     filter_ = plugin_->NewHttpFilter(stream_);
     const FilterStatus status = filter_->OnRequestHeaders(5, EndOfStream::kYes);
