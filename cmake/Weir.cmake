@@ -17,7 +17,7 @@ endif()
 add_library(weir_core_flags INTERFACE)  # the core: no exceptions, no RTTI
 target_link_libraries(weir_core_flags INTERFACE weir_flags)
 # Nobody replaces a function of ours at load time: calls inside libweir may be inlined and need no PLT.
-target_compile_options(weir_core_flags INTERFACE -fno-exceptions -fno-rtti -fno-semantic-interposition)
+target_compile_options(weir_core_flags INTERFACE -fno-exceptions -fno-rtti -fno-semantic-interposition -fno-tree-slp-vectorize)
 
 # A folder of the core: target weir_NAME. The rest: PUBLIC libraries it needs.
 function(weir_library name)

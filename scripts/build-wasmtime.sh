@@ -7,14 +7,16 @@ cache=${WEIR_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/build}
 # Debian's toolchain, so that the result does not depend on what else is installed.
 export PATH=/usr/bin:/bin
 unset RUSTUP_TOOLCHAIN RUSTFLAGS
-key=$( (cat Cargo.toml Cargo.lock lib.rs ../../scripts/build-wasmtime.sh; rustc -V; uname -m) | sha256sum | cut -c1-16)
+export RUSTC_WRAPPER=$PWD/../../scripts/rustc-initial-exec.sh
+key=$( (cat Cargo.toml Cargo.lock lib.rs ../../scripts/build-wasmtime.sh "$RUSTC_WRAPPER"; rustc -V; uname -m) | sha256sum | cut -c1-16)
 root=$cache/wasmtime-$key
 if [ ! -f "$root/lib/libweir_wasmtime.a" ]; then
   echo "Building Wasmtime (about ten minutes on two cores, once) …" >&2
-  CARGO_TARGET_DIR=$cache/wasmtime-target cargo build --release --locked >&2
+  # Its own folder, since cargo does not see what the wrapper does.
+  CARGO_TARGET_DIR=$cache/wasmtime-target-initial-exec cargo build --release --locked >&2
   part=$root.part.$$
   rm -rf "$part"; mkdir -p "$part/lib" "$part/include"
-  cp "$cache/wasmtime-target/release/libweir_wasmtime.a" "$part/lib/"
+  cp "$cache/wasmtime-target-initial-exec/release/libweir_wasmtime.a" "$part/lib/"
   source=$(cargo metadata --format-version 1 --locked | python3 -c '
 import json, sys
 print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["name"] == "wasmtime-c-api-impl"))')

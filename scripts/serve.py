@@ -5,6 +5,7 @@ usage: serve.py --weir build/bin/weir --port 8080 [--example headers|waf] -- ARG
 """
 import argparse
 import ctypes
+import http.client
 import http.server
 import signal
 import socket
@@ -74,7 +75,8 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def wait_for_port(process, port):
+def wait_for_answer(process, port):
+    """An answer, whatever it says: the port alone is open for a moment already when NGINX checks its configuration."""
     start, said = time.monotonic(), 0
     while process.poll() is None:
         waited = int(time.monotonic() - start)
@@ -82,10 +84,14 @@ def wait_for_port(process, port):
             said = waited
             print(f"  … {waited} s (the first start compiles the plugin; later ones take it from the cache)", flush=True)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("HEAD", "/")
+            connection.getresponse()
             return True
-        except OSError:
+        except (OSError, http.client.HTTPException):
             time.sleep(0.1)
+        finally:
+            connection.close()
     return False
 
 
@@ -117,7 +123,7 @@ def main():
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    if wait_for_port(process, options.port):
+    if wait_for_answer(process, options.port):
         url = f"http://127.0.0.1:{options.port}"
         print(f"\nServing {url} – NGINX with the plugin, and a small upstream behind it. Try:\n", flush=True)
         for command, shows in EXAMPLES[options.example]:

@@ -52,8 +52,11 @@ constexpr HostFunction kRows[] = {
 
 class FakeInstance : public engine::Instance {
  public:
-  explicit FakeInstance(void* self) { self_ = self; }
-  GuestMemory memory() override { return GuestMemory(bytes, sizeof bytes); }
+  explicit FakeInstance(void* self) {
+    self_ = self;
+    memory_ = GuestMemory(bytes, sizeof bytes);
+  }
+  uint64_t MemoryBytes() override { return sizeof bytes; }
   Result<engine::Function> Find(std::string_view, std::span<const ValType>, std::span<const ValType>) override {
     return engine::Function{};
   }

@@ -35,7 +35,7 @@ using engine::ValType;
 /// One host call in progress.
 struct Frame {
   Instance& instance;
-  GuestMemory memory;  ///< refreshed after a call into the guest
+  const GuestMemory& memory;
   bool ok = true;      ///< false: a pointer argument was outside
 };
 

@@ -22,7 +22,7 @@ class InstanceImpl final : public Instance {
   ~InstanceImpl() override { ticker_.Remove(&in_flight_); }
   Result<void> Start(uint32_t start_ms);
 
-  GuestMemory memory() override;
+  uint64_t MemoryBytes() override;
   Result<Function> Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) override;
   bool Exports(std::string_view name) const override;
   bool Call(const Function& function, RawValue* slots, size_t count, uint32_t budget_ms) override;
@@ -35,14 +35,19 @@ class InstanceImpl final : public Instance {
 
  private:
   static wasmtime_error_t* OnEpoch(wasmtime_context_t*, void* self, uint64_t* delta, wasmtime_update_deadline_kind_t* kind);
-  void Begin(uint32_t budget_ms);
+  [[gnu::always_inline]] inline void Begin(uint32_t budget_ms);
+  /// Sets the epoch deadline of a call with a budget.
+  [[gnu::noinline]] void Arm(uint64_t ticks);
   void End();
   /// Looks at the CPU clock; true: the budget is used, and trap_ says so.
   bool OverBudget();
   /// The common half of Call and CallNested.
-  bool Enter(const Function& function, RawValue* slots, size_t count);
+  [[gnu::always_inline]] inline bool Enter(const Function& function, RawValue* slots, size_t count);
   /// Takes what a failed call gave (one of both); the first failure is the one that counts.
   void Fail(ErrorPtr error, TrapPtr trap);
+  [[gnu::cold]] void Failed(wasmtime_error_t* error, wasm_trap_t* trap);
+  /// Why a host call unwinds the guest.
+  [[gnu::cold]] wasm_trap_t* Unwind(const HostImport& import);
   Error StartError(ErrorPtr error, TrapPtr trap);
   void TakeMemory(const wasmtime_extern_t& item);
 
@@ -52,13 +57,14 @@ class InstanceImpl final : public Instance {
   StorePtr store_;
   wasmtime_context_t* context_;
   wasmtime_instance_t instance_{};
-  wasmtime_memory_t memory_{};
-  uint8_t* memory_base_ = nullptr;  ///< null: no memory; never moves (SetMemory in engine.cc)
+  wasmtime_memory_t wasm_memory_{};
+  bool has_memory_ = false;    ///< memory_ is of wasm_memory_; its base never moves (SetMemory in engine.cc)
   bool instantiated_ = false;  ///< before, exports are only known to the caller of a host function
   uint32_t depth_ = 0;
   uint32_t budget_ms_ = 0;   ///< of the call in progress; 0: none
   uint64_t began_ns_ = 0;    ///< CPU time at the first look at the clock, never before the call began; 0: none yet
   uint64_t seen_ticks_ = 0;  ///< of the ticker, at the last look at the clock
+  bool armed_ = false;       ///< the epoch deadline is one tick after seen_ticks_, or is past
   InFlight in_flight_;
 };
 
@@ -87,15 +93,13 @@ Result<void> InstanceImpl::Start(uint32_t start_ms) {
   return {};
 }
 
-GuestMemory InstanceImpl::memory() {
-  if (memory_base_ == nullptr) return {};
-  return {memory_base_, wasmtime_memory_data_size(context_, &memory_)};
-}
+uint64_t InstanceImpl::MemoryBytes() { return wasmtime_memory_data_size(context_, &wasm_memory_); }
 
 void InstanceImpl::TakeMemory(const wasmtime_extern_t& item) {
   if (item.kind != WASMTIME_EXTERN_MEMORY) return;
-  memory_ = item.of.memory;
-  memory_base_ = wasmtime_memory_data(context_, &memory_);
+  wasm_memory_ = item.of.memory;
+  memory_ = GuestMemory(wasmtime_memory_data(context_, &wasm_memory_), MemoryBytes(), this);
+  has_memory_ = true;
 }
 
 Result<Function> InstanceImpl::Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) {
@@ -121,12 +125,21 @@ void InstanceImpl::Begin(uint32_t budget_ms) {
   budget_ms_ = budget_ms;
   if (budget_ms == 0) {
     wasmtime_context_set_epoch_deadline(context_, kEndlessTicks);
+    armed_ = false;
     return;
   }
   began_ns_ = 0;
-  seen_ticks_ = ticker_.ticks();
-  wasmtime_context_set_epoch_deadline(context_, 1);
+  // Between two ticks the deadline that the call before had set is still the next one.
+  if (const uint64_t ticks = ticker_.ticks(); !armed_ || ticks != seen_ticks_) {
+    Arm(ticks);
+  }
   ticker_.Begin(in_flight_, budget_ms);
+}
+
+void InstanceImpl::Arm(uint64_t ticks) {
+  seen_ticks_ = ticks;
+  wasmtime_context_set_epoch_deadline(context_, 1);
+  armed_ = true;
 }
 
 void InstanceImpl::End() {
@@ -139,8 +152,8 @@ bool InstanceImpl::OverBudget() {
   const uint64_t now_ns = ThreadCpuNs();
   if (began_ns_ == 0) {
     // The ticker noted the clock when it first saw this call: earlier than now if a host function ran since.
-    const bool sampled = in_flight_.sample_serial.load(std::memory_order_acquire) ==
-                         in_flight_.serial.load(std::memory_order_relaxed);
+    const bool sampled = ticker_.ClockIsOurs(in_flight_) && in_flight_.sample_serial.load(std::memory_order_acquire) ==
+                                                                in_flight_.serial.load(std::memory_order_relaxed);
     began_ns_ = sampled ? in_flight_.sample_ns.load(std::memory_order_relaxed) : now_ns;
   }
   if (now_ns < began_ns_ + budget_ms_ * uint64_t{1'000'000}) return false;
@@ -163,9 +176,11 @@ bool InstanceImpl::Enter(const Function& function, RawValue* slots, size_t count
                                    reinterpret_cast<wasmtime_val_raw_t*>(slots), count, &trap);
   --depth_;
   if (error == nullptr && trap == nullptr) [[likely]] return true;
-  Fail(ErrorPtr(error), TrapPtr(trap));
+  Failed(error, trap);
   return false;
 }
+
+void InstanceImpl::Failed(wasmtime_error_t* error, wasm_trap_t* trap) { Fail(ErrorPtr(error), TrapPtr(trap)); }
 
 bool InstanceImpl::Call(const Function& function, RawValue* slots, size_t count, uint32_t budget_ms) {
   WEIR_CHECK(depth_ == 0 && function.exists);
@@ -182,12 +197,16 @@ bool InstanceImpl::CallNested(const Function& function, RawValue* slots, size_t 
 }
 
 wasm_trap_t* InstanceImpl::HostCall(const HostImport& import, wasmtime_caller_t* caller, RawValue* slots) {
-  if (!instantiated_ && memory_base_ == nullptr) [[unlikely]] {  // a start function calls
+  if (!instantiated_ && !has_memory_) [[unlikely]] {  // a start function calls
     wasmtime_extern_t memory;
     if (wasmtime_caller_export_get(caller, kMemory.data(), kMemory.size(), &memory)) TakeMemory(memory);
   }
   const HostOutcome outcome = import.thunk(*this, self_, slots);
   if (outcome == HostOutcome::kReturn && alive_ && (ticker_.ticks() == seen_ticks_ || !OverBudget())) [[likely]] return nullptr;
+  return Unwind(import);
+}
+
+wasm_trap_t* InstanceImpl::Unwind(const HostImport& import) {
   // What the guest's failure is stands in trap_; this one only unwinds it.
   if (trap_.message.empty()) trap_ = {.kind = Trap::Kind::kHost, .message = std::string(import.name) + " failed"};
   return wasmtime_trap_new_code(WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED);

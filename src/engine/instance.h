@@ -27,38 +27,55 @@ union alignas(8) RawValue {
   uint8_t v128[16];
 };
 
-/// Linear memory as it is now. Dies at the next call into the guest: memory may grow and move.
+class Instance;
+
+/// Linear memory. It never moves and never shrinks, so the size that was known last is a bound that holds; only what is outside
+/// of it asks Wasmtime whether the memory has grown. Lives as long as its instance.
 class GuestMemory {
  public:
   GuestMemory() = default;
-  GuestMemory(uint8_t* base, uint64_t size) : base_(base), size_(size) {}
-  uint64_t size() const { return size_; }
+  /// `owner` is asked again; null: it does not grow.
+  GuestMemory(uint8_t* base, uint64_t size, Instance* owner = nullptr) : base_(base), size_(size), owner_(owner) {}
+  /// As it is now.
+  uint64_t size() const {
+    Refresh();
+    return size_;
+  }
   /// nullopt: [offset, offset + size) is not all inside; computed in 64 bits, so it cannot wrap. Size 0 is good up to size().
   std::optional<std::span<uint8_t>> Slice(uint64_t offset, uint64_t size) const {
-    if (offset > size_ || size > size_ - offset) return std::nullopt;
+    if (!Inside(offset, size)) [[unlikely]] return std::nullopt;
     return std::span<uint8_t>(base_ + offset, size);
   }
   std::optional<std::string_view> View(uint64_t offset, uint64_t size) const {
-    if (offset > size_ || size > size_ - offset) return std::nullopt;
+    if (!Inside(offset, size)) [[unlikely]] return std::nullopt;
     return std::string_view(reinterpret_cast<const char*>(base_ + offset), size);
   }
   /// Unaligned is fine. False: outside.
   template <class T>
   bool Store(uint64_t offset, T value) const {
-    if (offset > size_ || sizeof value > size_ - offset) return false;
+    if (!Inside(offset, sizeof value)) [[unlikely]] return false;
     std::memcpy(base_ + offset, &value, sizeof value);
     return true;
   }
   template <class T>
   bool Load(uint64_t offset, T* value) const {
-    if (offset > size_ || sizeof *value > size_ - offset) return false;
+    if (!Inside(offset, sizeof *value)) [[unlikely]] return false;
     std::memcpy(value, base_ + offset, sizeof *value);
     return true;
   }
 
  private:
+  bool Fits(uint64_t offset, uint64_t size) const { return offset <= size_ && size <= size_ - offset; }
+  bool Inside(uint64_t offset, uint64_t size) const {
+    if (Fits(offset, size)) [[likely]] return true;
+    Refresh();
+    return Fits(offset, size);
+  }
+  void Refresh() const;
+
   uint8_t* base_ = nullptr;
-  uint64_t size_ = 0;
+  mutable uint64_t size_ = 0;  ///< at least so many bytes
+  Instance* owner_ = nullptr;
 };
 
 struct Trap {
@@ -67,8 +84,6 @@ struct Trap {
   std::string backtrace;  ///< one frame a line, innermost first, by function name; may be empty
   int32_t exit_code = 0;  ///< kExit
 };
-
-class Instance;
 
 enum class HostOutcome : bool { kReturn, kTrap };
 
@@ -120,7 +135,9 @@ class Instance {
   /// For a host thunk that returns kTrap.
   void SetTrap(Trap trap) { trap_ = std::move(trap); }
 
-  virtual GuestMemory memory() = 0;
+  const GuestMemory& memory() const { return memory_; }
+  /// Bytes of memory there are now.
+  virtual uint64_t MemoryBytes() = 0;
   /// Not there: `exists` is false. There with another signature: an error naming both.
   virtual Result<Function> Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) = 0;
   /// Whether a function of that name is exported, of whatever signature.
@@ -139,9 +156,14 @@ class Instance {
 
  protected:
   void* self_ = nullptr;
+  GuestMemory memory_;
   bool alive_ = true;
   Trap trap_;
 };
+
+inline void GuestMemory::Refresh() const {
+  if (owner_ != nullptr) size_ = owner_->MemoryBytes();
+}
 
 /// WebAssembly text to binary, for tests.
 Result<std::string> WatToWasm(std::string_view wat);

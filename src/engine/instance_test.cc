@@ -198,6 +198,22 @@ TEST(Instance, SlotsAreLimitedAndComeBack) {
   EXPECT_TRUE(guest.NewInstance());
 }
 
+TEST(Instance, MemoryTakenBeforeItGrewReachesWhatIsNew) {
+  Guest guest(kBasics, {}, {.memory_bytes = 32 * kPage});
+  const GuestMemory before = guest->memory();
+  const uint64_t size = before.size();
+  EXPECT_TRUE(before.View(size - 1, 1));
+  EXPECT_FALSE(before.View(size, 1));
+  EXPECT_FALSE(before.Store(size - 1, uint16_t{7}));
+  guest.Run("grow", {1});
+  EXPECT_TRUE(before.Store(size + kPage - 2, uint16_t{7}));
+  EXPECT_FALSE(before.Store(size + kPage - 1, uint16_t{7}));
+  uint16_t value = 0;
+  EXPECT_TRUE(guest->memory().Load(size + kPage - 2, &value));
+  EXPECT_EQ(value, 7u);
+  EXPECT_EQ(guest->memory().size(), size + kPage);
+}
+
 TEST(Instance, WithoutPoolingToo) {
   Guest guest(kBasics, {}, {.memory_bytes = 4 * kPage}, {.pooling = false});
   EXPECT_EQ(guest.Run("grow", {3}), 1u);

@@ -49,6 +49,13 @@ Ticker::~Ticker() {
   pthread_join(thread_, nullptr);
 }
 
+void Ticker::SetClock(InFlight& slot) {
+  clockid_t clock;
+  pthread_getcpuclockid(pthread_self(), &clock);
+  slot.clock.store(clock, std::memory_order_release);
+  slot.thread = __builtin_thread_pointer();
+}
+
 void Ticker::Add(InFlight* slot) {
   std::lock_guard lock(mutex_);
   slot->next = first_;

@@ -31,6 +31,7 @@ uint64_t ThreadCpuNs();
 struct alignas(64) InFlight {
   std::atomic<uint64_t> serial{0};         ///< odd while a call with a budget runs; another for every call
   std::atomic<int32_t> clock{0};           ///< CPU clock id of the calling thread
+  const void* thread = nullptr;            ///< that `clock` is of
   std::atomic<uint32_t> budget_ms{0};      ///< of the newest call
   std::atomic<uint64_t> sample_serial{0};  ///< the call that sample_ns is of
   std::atomic<uint64_t> sample_ns{0};      ///< that thread's CPU time at the first tick of the call, so never before its start
@@ -52,9 +53,7 @@ class Ticker {
 
   /// The calling thread enters a guest with a budget.
   void Begin(InFlight& slot, uint32_t budget_ms) {
-    clockid_t clock;
-    pthread_getcpuclockid(pthread_self(), &clock);
-    slot.clock.store(clock, std::memory_order_release);
+    if (slot.thread != __builtin_thread_pointer()) [[unlikely]] SetClock(slot);
     slot.budget_ms.store(budget_ms, std::memory_order_relaxed);
     slot.serial.store(slot.serial.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler keeps the order; Park's membarrier makes the CPU's
@@ -63,11 +62,19 @@ class Ticker {
   void End(InFlight& slot) {
     slot.serial.store(slot.serial.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
+  /// Whether what was sampled is of the calling thread. A new thread may have the address of one that is gone, and a child
+  /// process that of its parent's: then the clock is set right for the next call.
+  bool ClockIsOurs(InFlight& slot) {
+    const clockid_t before = slot.clock.load(std::memory_order_relaxed);
+    SetClock(slot);
+    return slot.clock.load(std::memory_order_relaxed) == before;
+  }
   /// Counts up while a call is in flight.
   uint64_t ticks() const { return ticks_.load(std::memory_order_relaxed); }
   bool parked() const { return parked_.load(std::memory_order_relaxed); }
 
  private:
+  static void SetClock(InFlight& slot);
   static void* Main(void* self);
   void Run();
   struct Seen {

@@ -57,7 +57,6 @@ FilterChain::~FilterChain() {
 
 Verdict FilterChain::OnHeaders(Direction direction, EndOfStream end) noexcept {
   Path& path = this->path(direction);
-  BodyOut unused;
   if (Swallows(direction) && outcome_ == Outcome::kNone) return Verdict::kContinue;
   if (outcome_ == Outcome::kNone) [[likely]] {
     Busy busy(&busy_);
@@ -65,7 +64,8 @@ Verdict FilterChain::OnHeaders(Direction direction, EndOfStream end) noexcept {
     path.headers_end = end;
     PassHeaders(direction, 0);
   }
-  return Settle(direction, /*headers_had_left=*/false, &unused);
+  if (outcome_ != Outcome::kNone) [[unlikely]] return VerdictOf(outcome_);
+  return path.headers_left || !paused(direction) ? Verdict::kContinue : Verdict::kPause;
 }
 
 Verdict FilterChain::OnBody(Direction direction, std::string_view chunk, EndOfStream end, BodyOut* out) noexcept {
@@ -365,7 +365,7 @@ void FilterChain::ReleaseResumed(Direction direction, BodyOut* out) {
 Verdict FilterChain::Settle(Direction direction, bool headers_had_left, BodyOut* out) {
   if (outcome_ != Outcome::kNone) [[unlikely]] {
     *out = BodyOut{};
-    return outcome_ == Outcome::kReset ? Verdict::kReset : Verdict::kLocalResponse;
+    return VerdictOf(outcome_);
   }
   const Path& path = this->path(direction);
   if (path.headers_left && !headers_had_left) {

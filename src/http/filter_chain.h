@@ -140,6 +140,8 @@ class FilterChain {
 
   enum class Outcome : uint8_t { kNone, kLocalResponse, kReset };
   enum class Decision : uint8_t { kGoOn, kHold, kStop };
+  /// Of one that is not kNone.
+  static Verdict VerdictOf(Outcome outcome) { return outcome == Outcome::kReset ? Verdict::kReset : Verdict::kLocalResponse; }
 
   Slot& At(Direction direction, size_t place) const {
     return slots_[direction == Direction::kRequest ? place : count_ - 1 - place];

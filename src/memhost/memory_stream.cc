@@ -166,11 +166,10 @@ void MemoryStream::SendLocal() {
 }
 
 HeaderMap* MemoryStream::headers(HeaderMapKind kind) {
-  const bool trailers = kind == HeaderMapKind::kRequestTrailers || kind == HeaderMapKind::kResponseTrailers;
-  const bool request = kind == HeaderMapKind::kRequestHeaders || kind == HeaderMapKind::kRequestTrailers;
-  const Side& side = sides_[request ? 0 : 1];
-  if (trailers ? !side.trailers_exist : !side.exists) return nullptr;
-  return &maps_[static_cast<size_t>(kind)];
+  const auto index = static_cast<size_t>(kind);  // headers and trailers of the request, then those of the response
+  const Side& side = sides_[index / 2];
+  const bool exists = index % 2 == 0 ? side.exists : side.trailers_exist;
+  return exists ? &maps_[index] : nullptr;
 }
 
 std::optional<PropertyValue> MemoryStream::property(Property property) {

@@ -105,7 +105,7 @@ struct Out<proxy_wasm::ProxyAbi, std::string_view> {
     if (!value.empty()) {
       if (value.size() > UINT32_MAX) return false;
       at = calls.Allocate(frame, uint32_t(value.size()));
-      auto bytes = frame.memory.Slice(at, value.size());  // the allocator may have moved the memory
+      auto bytes = frame.memory.Slice(at, value.size());  // the allocator may have grown the memory
       if (at == 0 || !bytes) return false;
       std::memcpy(bytes->data(), value.data(), value.size());
     }

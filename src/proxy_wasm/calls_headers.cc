@@ -44,18 +44,35 @@ bool HostCalls::Grow(uint64_t bytes) {
 }
 
 std::string_view HostCalls::Lower(std::string_view key) {
-  if (!HasUpper(key)) [[likely]] return key;
   key_.assign(key);
   for (char& c : key_)
     if (c >= 'A' && c <= 'Z') c = char(c + ('a' - 'A'));
   return key_;
 }
 
+HeaderVerdict HostCalls::Judge(MapType type, std::string_view* name, std::string_view value) {
+  const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), *name, value);
+  const bool bad = verdict == HeaderVerdict::kBadName || verdict == HeaderVerdict::kBadPseudo;
+  if (!bad || !HasUpper(*name)) [[likely]] return verdict;
+  *name = Lower(*name);
+  return JudgeWrite(HeaderMapKind(type), *name, value);
+}
+
+Answer<std::string_view> HostCalls::NoHeader(std::string_view reason, std::string_view key) {
+  if (core_.version == Version::k0_1_0) return std::string_view();
+  return Refuse(Status::kNotFound, reason, key);
+}
+
 Answer<std::string_view> HostCalls::Header(const HeaderMap& map, std::string_view key) {
   std::string_view value;
-  const size_t found = map.Find(key, &value, 1);
-  if (found == 0) return Refuse(Status::kNotFound, "no header of that name", key);
-  if (found == 1 || key == "set-cookie") [[likely]] return value;
+  size_t found = map.Find(key, &value, 1);
+  if (found == 1) [[likely]] return value;
+  if (HasUpper(key)) {  // as it was, it is the name of nothing
+    key = Lower(key);
+    found = map.Find(key, &value, 1);
+  }
+  if (found == 0) return NoHeader("no header of that name", key);
+  if (found == 1 || key == "set-cookie") return value;
   std::vector<std::string_view> values(found);
   values.resize(std::min(found, map.Find(key, values.data(), found)));
   const std::string_view separator = key == "cookie" ? "; " : ",";
@@ -87,9 +104,8 @@ Answer<std::string_view> HostCalls::GetHeaderMapValue(MapType type, std::string_
   bool known;
   const HeaderMap* map = Map(type, &known);
   if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
-  Answer<std::string_view> value = map == nullptr ? Refuse(Status::kNotFound, kNoMap) : Header(*map, Lower(key));
-  if (value.status == Status::kNotFound && core_.version == Version::k0_1_0) return std::string_view();
-  return value;
+  if (map == nullptr) return NoHeader(kNoMap, key);
+  return Header(*map, key);
 }
 
 // All or nothing: the pairs are judged before the map is touched. Framing headers stay as the host has them.
@@ -98,11 +114,10 @@ Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
   if (map.status != Status::kOk) return map.status;
   auto pairs = ParsePairs(bytes, pair_limits());
   if (!pairs) return Refuse(Status::kBadArgument, "malformed or too long pairs");
-  const HeaderMapKind kind = HeaderMapKind(type);
   HeaderList list;
   for (const auto& [key, value] : *pairs) {
-    const std::string_view name = Lower(key);
-    const HeaderVerdict verdict = JudgeWrite(kind, name, value);
+    std::string_view name = key;
+    const HeaderVerdict verdict = Judge(type, &name, value);
     if (verdict == HeaderVerdict::kIgnore) continue;
     if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
     list.emplace_back(name, value);
@@ -130,8 +145,8 @@ Status HostCalls::SetHeaderMapPairs(MapType type, std::string_view bytes) {
 Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::string_view value) {
   auto map = WritableMap(type);
   if (map.status != Status::kOk) return map.status;
-  const std::string_view name = Lower(key);
-  const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
+  std::string_view name = key;
+  const HeaderVerdict verdict = Judge(type, &name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
   if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
   if (!Grow(name.size() + value.size())) return Status::kBadArgument;
@@ -142,8 +157,8 @@ Status HostCalls::AddHeaderMapValue(MapType type, std::string_view key, std::str
 Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std::string_view value) {
   auto map = WritableMap(type);
   if (map.status != Status::kOk) return map.status;
-  const std::string_view name = Lower(key);
-  const HeaderVerdict verdict = JudgeWrite(HeaderMapKind(type), name, value);
+  std::string_view name = key;
+  const HeaderVerdict verdict = Judge(type, &name, value);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
   if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);
   if (!Grow(name.size() + value.size())) return Status::kBadArgument;
@@ -154,7 +169,7 @@ Status HostCalls::ReplaceHeaderMapValue(MapType type, std::string_view key, std:
 Status HostCalls::RemoveHeaderMapValue(MapType type, std::string_view key) {
   auto map = WritableMap(type);
   if (map.status != Status::kOk) return map.status;
-  const std::string_view name = Lower(key);
+  const std::string_view name = HasUpper(key) ? Lower(key) : key;
   const HeaderVerdict verdict = JudgeRemove(name);
   if (verdict == HeaderVerdict::kIgnore) return Status::kOk;
   if (verdict != HeaderVerdict::kWrite) return Judged(verdict, name);

@@ -15,7 +15,6 @@ uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
   trapped_ = !frame.instance.CallNested(allocator_, slots, 1);
   in_allocator_ = false;
   if (trapped_) return 0;
-  frame.memory = frame.instance.memory();
   return slots[0].i32;
 }
 

@@ -62,25 +62,33 @@ constexpr uint64_t Upper(uint64_t word) { return Over(word, 'A' - 1) & ~Over(wor
 /// Below 0x20, or 0x7f: all controls, and the tab, which is none here.
 constexpr uint64_t MaybeControl(uint64_t word) { return (~Over(word, 0x1f) | Over(word, 0x7e)) & ~word & kTop; }
 }  // namespace word
-/// Whether `Test` (of word) holds for any of `bytes`; a last part of fewer than 8 is read with `filler` behind it.
-template <uint64_t (*Test)(uint64_t)>
-inline bool AnyWord(std::string_view bytes, uint64_t filler) {
-  uint64_t hit = 0;
-  size_t at = 0;
-  for (; at + 8 <= bytes.size(); at += 8) {
-    uint64_t word;
-    std::memcpy(&word, bytes.data() + at, 8);
-    hit |= Test(word);
-  }
-  if (at < bytes.size()) std::memcpy(&filler, bytes.data() + at, bytes.size() - at), hit |= Test(filler);
-  return hit != 0;
+template <class T>
+inline uint64_t LoadAs(const char* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
 }
-inline bool HasUpper(std::string_view bytes) { return AnyWord<word::Upper>(bytes, word::All('a')); }
+/// Whether `Test` (of word; false for 'a') holds for any of `bytes`. Loads overlap rather than go byte by byte.
+template <uint64_t (*Test)(uint64_t)>
+inline bool AnyWord(std::string_view bytes) {
+  const char* const begin = bytes.data();
+  const size_t size = bytes.size();
+  if (size >= 8) {
+    uint64_t hit = Test(LoadAs<uint64_t>(begin + size - 8));
+    for (size_t at = 0; at + 8 < size; at += 8) hit |= Test(LoadAs<uint64_t>(begin + at));
+    return hit != 0;
+  }
+  if (size >= 4) return Test(LoadAs<uint32_t>(begin) | LoadAs<uint32_t>(begin + size - 4) << 32) != 0;
+  if (size == 0) return false;
+  return Test((word::All('a') & ~uint64_t{0xffffff}) | LoadAs<uint8_t>(begin) | LoadAs<uint8_t>(begin + size / 2) << 8 |
+              LoadAs<uint8_t>(begin + size - 1) << 16) != 0;
+}
+inline bool HasUpper(std::string_view bytes) { return AnyWord<word::Upper>(bytes); }
 
 /// RFC 9110 §5.6.2, lower case only (names are lowered before they are judged).
 constexpr bool IsName(std::string_view name) { return !name.empty() && (AllClasses(name) & kTokenByte) != 0; }
 inline bool IsValue(std::string_view value) {
-  return !AnyWord<word::MaybeControl>(value, word::All('a')) || (AnyClass(value) & kControl) == 0;
+  return !AnyWord<word::MaybeControl>(value) || (AnyClass(value) & kControl) == 0;
 }
 /// A value of a pseudo header: visible, without spaces.
 constexpr bool IsVisible(std::string_view value) {

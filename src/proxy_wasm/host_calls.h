@@ -108,9 +108,13 @@ class HostCalls final : public CallState {
   Status Judged(HeaderVerdict verdict, std::string_view name) { return Refuse(Status::kBadArgument, Reason(verdict), name); }
   /// The buffer's bytes; NOT_FOUND or BAD_ARGUMENT.
   Answer<std::string_view> Buffer(BufferType buffer);
-  /// `key` in lower case: itself, or a copy in key_.
+  /// `key` in lower case: a copy in key_.
   std::string_view Lower(std::string_view key);
-  Answer<std::string_view> Header(const HeaderMap& map, std::string_view lower_key);
+  /// JudgeWrite of `*name`, which is lowered where it has to be.
+  HeaderVerdict Judge(MapType map, std::string_view* name, std::string_view value);
+  Answer<std::string_view> Header(const HeaderMap& map, std::string_view key);
+  /// The answer where there is none: NOT_FOUND, in 0.1.0 an empty value.
+  Answer<std::string_view> NoHeader(std::string_view reason, std::string_view key);
   /// Counts bytes written into the headers of the effective context's stream. False: over a limit, and said why.
   bool Grow(uint64_t bytes);
   PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }

@@ -38,8 +38,11 @@ struct FakeClock final : Clock {
 
 class FakeInstance final : public engine::Instance {
  public:
-  explicit FakeInstance(void* self) : bytes(kMemoryBytes) { self_ = self; }
-  engine::GuestMemory memory() override { return {bytes.data(), bytes.size()}; }
+  explicit FakeInstance(void* self) : bytes(kMemoryBytes) {
+    self_ = self;
+    memory_ = {bytes.data(), bytes.size()};
+  }
+  uint64_t MemoryBytes() override { return bytes.size(); }
   Result<engine::Function> Find(std::string_view, std::span<const engine::ValType>, std::span<const engine::ValType>) override {
     return engine::Function{};
   }

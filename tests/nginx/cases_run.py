@@ -12,7 +12,7 @@ import time
 
 from cases import Skip, case, each, equal, has
 from client import curl, h2, request
-from harness import Settings, certificate, children, free_port, wait_for
+from harness import Settings, certificate, children, free_port, title, wait_for
 
 
 class Run:
@@ -28,7 +28,7 @@ class Run:
                             **(environment or {})}
         self.environment.pop("NGINX", None)
         if Settings.preload:
-            self.environment["ASAN_OPTIONS"] = "detect_leaks=0:detect_odr_violation=0"
+            self.environment |= {"LD_PRELOAD": Settings.preload, "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0"}
         self.process = None
 
     def __enter__(self):
@@ -49,6 +49,9 @@ class Run:
 
         def ready():
             assert self.process.poll() is None, f"weir run ended with {self.process.returncode}: {self.text()}"
+            # Not the port alone: `nginx -t` opens it too, and then goes away.
+            if not any("nginx: worker process" in title(p) for p in descendants(self.process.pid)):
+                return False
             with contextlib.suppress(OSError):
                 return not socket.create_connection(("127.0.0.1", port), 0.2).close()
         wait_for(ready, seconds, "weir run answers")
@@ -60,6 +63,11 @@ class Run:
 
     def text(self):
         return (self.dir / "output").read_text(errors="replace")
+
+
+def descendants(pid):
+    below = children(pid)
+    return below + [p for child in below for p in descendants(child)]
 
 
 def guest(name):

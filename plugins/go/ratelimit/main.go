@@ -36,7 +36,11 @@ type pluginContext struct {
 
 // OnPluginStart reads the configuration. A failure refuses it: the proxy does not start with it.
 func (p *pluginContext) OnPluginStart(int) types.OnPluginStartStatus {
+	p.config = config{Requests: 100, Seconds: 10}
 	data, err := proxywasm.GetPluginConfiguration()
+	if err == types.ErrorStatusNotFound { // no configuration
+		return types.OnPluginStartStatusOK
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &p.config)
 	}
