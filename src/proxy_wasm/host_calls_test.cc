@@ -216,6 +216,25 @@ TEST_P(HostCallsTest, ReadsBuffers) {
   EXPECT_TRUE(world_.log.Has("configuration"));
 }
 
+TEST_P(HostCallsTest, BufferStatusIsTheSize) {
+  stream_.bodies[0] = "abc";
+  Report(Call("proxy_get_buffer_status", N(0) + N(512) + N(516)));
+  Report("(i32.load (i32.const 512))");
+  Report("(i32.load (i32.const 516))");
+  Report(Call("proxy_get_buffer_status", N(1) + N(512) + N(516)));
+  Report(Call("proxy_get_buffer_status", N(9) + N(512) + N(516)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 3, 0, 1, Swallowed(2)}));
+}
+
+TEST_P(HostCallsTest, TimeIsRealTime) {
+  Report(Call("proxy_get_current_time_nanoseconds", N(512)));
+  Report("(i32.eq (i32.const 0) (i32.eqz (i64.eq (i64.load (i32.const 512)) (i64.const " +
+         std::to_string(world_.clock.RealtimeNs()) + "))))");
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 1}));
+}
+
 TEST_P(HostCallsTest, WritesBodies) {
   stream_.bodies[0] = "body";
   Report(Call(kSetBuffer, N(0) + N(0) + N(0) + S("<")));                    // prepend
@@ -401,7 +420,7 @@ TEST_P(HostCallsTest, CallsToUpstreamsFailSoThatNoSdkPanicsAndSaySoOnce) {
   SerializePairs(HeaderList{{":method", "GET"}, {":path", "/"}}, &bad);
   auto http = [&](std::string_view headers) { return Call("proxy_http_call", S("up") + S(headers) + S("") + S("") + N(100) + N(512)); };
   Report(http(good));
-  Report(http(good));
+  Report(Call("proxy_dispatch_http_call", S("up") + S(good) + S("") + S("") + N(100) + N(512)));
   Report(http(bad));
   Report(Call("proxy_grpc_call", S("up") + S("s") + S("m") + S("") + S("") + N(100) + N(512)));
   Report(Call("proxy_grpc_stream", S("up") + S("s") + S("m") + S("") + N(512)));

@@ -354,6 +354,32 @@ TEST(Lifecycle, LastWordsOfAPendingStreamLeaveNothingBehind) {
   EXPECT_EQ(world.timers.period_ms, 0u);
 }
 
+// The text of 0.1.0 declares these without a result, SDKs with one.
+TEST(Lifecycle, Version010FunctionsInBothShapes) {
+  for (const char* result : {"", "(result i32)"}) {
+    std::string wat = "(module\n", calls;
+    for (const char* name : {"proxy_continue_request", "proxy_continue_response", "proxy_clear_route_cache"}) {
+      wat += "(import \"env\" \"" + std::string(name) + "\" (func $" + name + " " + result + "))\n";
+      const std::string call = "(call $" + std::string(name) + ")";
+      calls += *result == 0 ? call : Guest::Do(call);
+    }
+    wat += "(memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_1_0\"))\n"
+           "(func (export \"proxy_on_tick\") (param i32) " + calls + ")"
+           "(func (export \"proxy_on_request_headers\") (param i32 i32) (result i32) " + calls + "(i32.const 0)))";
+    FakeWorld world;
+    auto plugin = LoadWat(wat, world);
+    ASSERT_TRUE(plugin) << plugin.error().message;
+    FakeStream stream;
+    auto filter = (*plugin)->NewHttpFilter(stream);
+    EXPECT_EQ(filter->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kContinue);
+    (*plugin)->OnTick();  // without a stream: nothing
+    EXPECT_EQ(stream.resumed[0], 1);
+    EXPECT_EQ(stream.resumed[1], 1);
+    EXPECT_EQ(stream.route_clears, 1);
+    EXPECT_EQ((*plugin)->stats().failures, 0u);
+  }
+}
+
 TEST(Lifecycle, Version010HasTwoParametersAndItsOwnFunctions) {
   Guest guest;
   guest.version = Version::k0_1_0;
