@@ -21,7 +21,7 @@ namespace {
 using proxy_wasm::Version;
 
 // The guest's memory: 512 return pointers, 1024 strings, 4096 the dictionary, 8192 the program, 65536 the heap.
-constexpr uint32_t kStrings = 1024, kDictionary = 4096, kProgram = 8192, kProgramMax = 4096, kMemoryBytes = 131072;
+constexpr uint32_t kStrings = 1024, kProgramMax = 4096, kMemoryBytes = 131072;
 constexpr size_t kWords = 64;  // of the dictionary; more than one byte in four picks a small number
 
 std::string Escaped(std::string_view bytes) {
