@@ -33,9 +33,11 @@ Context::Context(ProxyWasmPlugin& plugin, Vm& vm, HttpStream& stream, uint32_t i
 
 Context::~Context() {
   if (vm_ == nullptr) return;
-  if (pending_) vm_->AddPending(-1);
+  if (pending_) list().Remove(*this);
   vm_->contexts().Remove(*this);
 }
+
+ContextList& Context::list() const { return done_ ? vm_->done() : vm_->waiting(); }
 
 void Context::operator delete(Context* self, std::destroying_delete_t) {
   if (!self->finished_ && self->vm_ != nullptr) {  // the owner forgot OnFinish: the stream may be gone
@@ -65,7 +67,7 @@ FilterStatus Context::Event(Callback callback, uint64_t a, uint64_t b) {
     plugin_.OnDeath(this, Name(callback));
     return FilterStatus::kFailed;
   }
-  if (vm_->pending() != 0) [[unlikely]] plugin_.FinalizeReady();
+  if (vm_->pending()) [[unlikely]] plugin_.FinalizeReady();
   if (vm_ == nullptr) return FilterStatus::kFailed;
   return action == uint32_t(Action::kContinue) ? FilterStatus::kContinue : FilterStatus::kPause;
 }
@@ -101,25 +103,27 @@ void Context::OnFinish() {
   if (!alive) return plugin_.OnDeath(this, Name(Callback::kOnDone));
   if (completed == 0 && !done_) {
     pending_ = true;
-    vm_->AddPending(1);
+    list().Add(*this);
     deadline_ns_ = plugin_.done_deadline_ns();
     if (stream_ != nullptr) snapshot_ = std::make_unique<SnapshotStream>(*stream_);
     stream_ = snapshot_.get();
     return;
   }
-  const bool others_pending = vm_->pending() != 0;
+  const bool others_pending = vm_->pending();
   if (Finalize() && others_pending) [[unlikely]] plugin_.FinalizeReady();
 }
 
 bool Context::Done() {
   if (!pending_ && !asking_done_) return false;
   if (done_) return false;
+  if (pending_) list().Remove(*this);
   done_ = true;
+  if (pending_) list().Add(*this);
   return true;
 }
 
 bool Context::Finalize() {
-  if (pending_) vm_->AddPending(-1);
+  if (pending_) list().Remove(*this);
   pending_ = false;
   if (!vm_->Call(Callback::kOnLog, this, nullptr, id_)) {
     plugin_.OnDeath(this, Name(Callback::kOnLog));
@@ -133,6 +137,18 @@ bool Context::Finalize() {
   stream_ = nullptr;
   vm_ = nullptr;
   return true;
+}
+
+void ContextList::Add(Context& context) {
+  context.before_ = last_;
+  (last_ != nullptr ? last_->after_ : first_) = &context;
+  last_ = &context;
+}
+
+void ContextList::Remove(Context& context) {
+  (context.before_ != nullptr ? context.before_->after_ : first_) = context.after_;
+  (context.after_ != nullptr ? context.after_->before_ : last_) = context.before_;
+  context.before_ = context.after_ = nullptr;
 }
 
 void ContextTable::Insert(Context& context) {
@@ -160,8 +176,12 @@ Context* ContextTable::Find(uint32_t id) const {
   return nullptr;
 }
 
-Context* ContextTable::Any() const {
-  return FindIf([](const Context&) { return true; });
+Context* ContextTable::TakeAny() {
+  if (size_ == 0) return nullptr;
+  while (buckets_[taken_] == nullptr) ++taken_;
+  Context* context = buckets_[taken_];
+  Remove(*context);
+  return context;
 }
 
 void ContextTable::Grow() {

@@ -14,6 +14,7 @@ namespace weir::proxy_wasm {
 
 class Vm;
 class ProxyWasmPlugin;
+class Context;
 
 /// Memory of contexts that are gone, for the next ones. Outlives them.
 class ContextPool {
@@ -30,6 +31,18 @@ class ContextPool {
     Free* next;
   };
   Free* free_ = nullptr;
+};
+
+/// Contexts in the order in which they came.
+class ContextList {
+ public:
+  void Add(Context& context);
+  void Remove(Context& context);
+  Context* first() const { return first_; }
+
+ private:
+  Context* first_ = nullptr;
+  Context* last_ = nullptr;
 };
 
 /// Lives as HttpFilter until its owner deletes it; then, while the guest has answered false to on_done, as a context that
@@ -60,8 +73,8 @@ class Context final : public HttpFilter {
   uint64_t header_bytes_written = 0;  ///< names and values, by calls of this context; bounds what a loop of them costs
   /// proxy_done. False: not pending.
   bool Done();
-  /// Pending, and proxy_done was called or `now_ns` is past the limit.
-  bool ready(uint64_t now_ns) const { return pending_ && (done_ || now_ns >= deadline_ns_); }
+  /// Of a pending one: when it is waited for no longer.
+  uint64_t deadline_ns() const { return deadline_ns_; }
   /// on_log, on_delete. False: the instance died.
   bool Finalize();
   /// The instance died: no guest is entered for this context again.
@@ -72,12 +85,17 @@ class Context final : public HttpFilter {
 
  private:
   friend class ContextTable;
+  friend class ContextList;
+  /// Of its instance, where it stands while pending.
+  ContextList& list() const;
   FilterStatus Event(Callback callback, uint64_t a, uint64_t b);
 
   ProxyWasmPlugin& plugin_;
   Vm* vm_;
   HttpStream* stream_;
   Context* next_ = nullptr;  ///< in its bucket of ContextTable
+  Context* before_ = nullptr;  ///< in its ContextList, while pending
+  Context* after_ = nullptr;
   uint32_t id_;
   bool finished_ = false;  ///< OnFinish was called
   bool asking_done_ = false;  ///< inside proxy_on_done
@@ -96,21 +114,14 @@ class ContextTable {
   void Remove(Context& context);
   Context* Find(uint32_t id) const;
   size_t size() const { return size_; }
-  /// Any one; null when empty.
-  Context* Any() const;
-  /// One that satisfies `predicate`; null: none.
-  template <class Predicate>
-  Context* FindIf(Predicate predicate) const {
-    for (Context* c : buckets_)
-      for (; c != nullptr; c = c->next_)
-        if (predicate(*c)) return c;
-    return nullptr;
-  }
+  /// Takes one out; null when empty. Nothing is inserted afterwards.
+  Context* TakeAny();
 
  private:
   void Grow();
   std::vector<Context*> buckets_;  ///< a power of two; ids are consecutive, so id mod size spreads them
   size_t size_ = 0;
+  size_t taken_ = 0;  ///< buckets that TakeAny has emptied
 };
 
 }  // namespace weir::proxy_wasm

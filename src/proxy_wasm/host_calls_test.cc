@@ -37,6 +37,7 @@ class HostCallsTest : public ::testing::TestWithParam<Statuses> {
     spec.statuses = GetParam();
     spec.configuration = "configuration";
     spec.root_id = "root";
+    spec.limits.callback_ms = 10'000;  // sanitizers
     plugin_ = std::move(*Load(guest_, world_, spec));
     filter_ = plugin_->NewHttpFilter(stream_);
     const FilterStatus status = filter_->OnRequestHeaders(5, EndOfStream::kYes);
@@ -213,6 +214,25 @@ TEST_P(HostCallsTest, ReadsBuffers) {
   EXPECT_EQ(world_.log.lines[1], "0123456789");
   EXPECT_EQ(world_.log.lines[2], "");
   EXPECT_TRUE(world_.log.Has("configuration"));
+}
+
+TEST_P(HostCallsTest, BufferStatusIsTheSize) {
+  stream_.bodies[0] = "abc";
+  Report(Call("proxy_get_buffer_status", N(0) + N(512) + N(516)));
+  Report("(i32.load (i32.const 512))");
+  Report("(i32.load (i32.const 516))");
+  Report(Call("proxy_get_buffer_status", N(1) + N(512) + N(516)));
+  Report(Call("proxy_get_buffer_status", N(9) + N(512) + N(516)));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 3, 0, 1, Swallowed(2)}));
+}
+
+TEST_P(HostCallsTest, TimeIsRealTime) {
+  Report(Call("proxy_get_current_time_nanoseconds", N(512)));
+  Report("(i32.eq (i32.const 0) (i32.eqz (i64.eq (i64.load (i32.const 512)) (i64.const " +
+         std::to_string(world_.clock.RealtimeNs()) + "))))");
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 1}));
 }
 
 TEST_P(HostCallsTest, WritesBodies) {
@@ -400,7 +420,7 @@ TEST_P(HostCallsTest, CallsToUpstreamsFailSoThatNoSdkPanicsAndSaySoOnce) {
   SerializePairs(HeaderList{{":method", "GET"}, {":path", "/"}}, &bad);
   auto http = [&](std::string_view headers) { return Call("proxy_http_call", S("up") + S(headers) + S("") + S("") + N(100) + N(512)); };
   Report(http(good));
-  Report(http(good));
+  Report(Call("proxy_dispatch_http_call", S("up") + S(good) + S("") + S("") + N(100) + N(512)));
   Report(http(bad));
   Report(Call("proxy_grpc_call", S("up") + S("s") + S("m") + S("") + S("") + N(100) + N(512)));
   Report(Call("proxy_grpc_stream", S("up") + S("s") + S("m") + S("") + N(512)));

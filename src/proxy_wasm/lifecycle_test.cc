@@ -188,6 +188,53 @@ TEST(Lifecycle, DoneThatNeverComesEndsAtTheLimit) {
   EXPECT_EQ(world.log.lines, Strings{"delete"});
 }
 
+// Of many that wait, those that are done end, in whatever order; and nobody looks at all of them for each.
+TEST(Lifecycle, ManyPendingContextsEndWhenTheyAreDone) {
+  constexpr int kStreams = 50'000;
+  Guest guest;
+  guest.On(kOnDone, "", "(i32.const 0)").On(kOnDelete, "(i32.store (i32.const 512) (i32.add (i32.load (i32.const 512)) (i32.const 1)))");
+  // proxy_done for every context, the newest first, but for context 2
+  guest.On(kOnTick, "(local $i i32) (local.set $i (i32.const " + std::to_string(kStreams + 1) + "))"
+                    "(loop $l (drop (call $proxy_set_effective_context (local.get $i))) (drop (call $proxy_done))"
+                    "(br_if $l (i32.gt_u (local.tee $i (i32.sub (local.get $i) (i32.const 1))) (i32.const 2))))");
+  guest.On(kOnQueueReady, Guest::Report("(i32.load (i32.const 512))"));
+  FakeWorld world;
+  PluginSpec spec = SpecNamed("t");
+  spec.limits.callback_ms = 10'000;
+  auto plugin = Load(guest, world, spec);
+  ASSERT_TRUE(plugin) << plugin.error().message;
+  for (int i = 0; i < kStreams; ++i) {
+    FakeStream stream;
+    (*plugin)->NewHttpFilter(stream)->OnFinish();
+  }
+  (*plugin)->OnTick();
+  (*plugin)->OnQueueReady(1);
+  EXPECT_EQ(world.timers.period_ms, uint32_t(kStreams - 1));
+  world.clock.now_ns += uint64_t(spec.limits.done_ms) * 1'000'000;
+  (*plugin)->OnQueueReady(1);  // ends the last one after its callback
+  (*plugin)->OnQueueReady(1);
+  EXPECT_EQ(world.timers.period_ms, uint32_t(kStreams));
+}
+
+TEST(Lifecycle, ATrapWithManyPendingAndLiveContexts) {
+  Guest guest;
+  guest.On(kOnDone, "", "(i32.const 0)").On(kOnTick, "unreachable");
+  FakeWorld world;
+  auto plugin = Load(guest, world);
+  std::vector<std::unique_ptr<FakeStream>> streams;
+  std::vector<std::unique_ptr<HttpFilter>> filters;
+  for (int i = 0; i < 1000; ++i) {
+    streams.push_back(std::make_unique<FakeStream>());
+    auto filter = (*plugin)->NewHttpFilter(*streams.back());
+    if (i % 2 == 0) filter->OnFinish();  // pending; every fourth lives on without its owner
+    if (i % 4 != 0) filters.push_back(std::move(filter));
+  }
+  (*plugin)->OnTick();
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(streams[size_t(i)]->failed, i % 2) << i;
+  for (auto& filter : filters) filter->OnFinish();
+  EXPECT_TRUE((*plugin)->NewHttpFilter(*streams[0]));
+}
+
 TEST(Lifecycle, ContextsHaveALimitAndIdsAreNotReused) {
   Guest guest;
   guest.On(kOnContextCreate, Guest::Report("(local.get 0)"));
@@ -305,6 +352,32 @@ TEST(Lifecycle, LastWordsOfAPendingStreamLeaveNothingBehind) {
   }
   EXPECT_TRUE(world.log.Has("proxy_on_delete (context 2)")) << ::testing::PrintToString(world.log.lines);
   EXPECT_EQ(world.timers.period_ms, 0u);
+}
+
+// The text of 0.1.0 declares these without a result, SDKs with one.
+TEST(Lifecycle, Version010FunctionsInBothShapes) {
+  for (const char* result : {"", "(result i32)"}) {
+    std::string wat = "(module\n", calls;
+    for (const char* name : {"proxy_continue_request", "proxy_continue_response", "proxy_clear_route_cache"}) {
+      wat += "(import \"env\" \"" + std::string(name) + "\" (func $" + name + " " + result + "))\n";
+      const std::string call = "(call $" + std::string(name) + ")";
+      calls += *result == 0 ? call : Guest::Do(call);
+    }
+    wat += "(memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_1_0\"))\n"
+           "(func (export \"proxy_on_tick\") (param i32) " + calls + ")"
+           "(func (export \"proxy_on_request_headers\") (param i32 i32) (result i32) " + calls + "(i32.const 0)))";
+    FakeWorld world;
+    auto plugin = LoadWat(wat, world);
+    ASSERT_TRUE(plugin) << plugin.error().message;
+    FakeStream stream;
+    auto filter = (*plugin)->NewHttpFilter(stream);
+    EXPECT_EQ(filter->OnRequestHeaders(5, EndOfStream::kYes), FilterStatus::kContinue);
+    (*plugin)->OnTick();  // without a stream: nothing
+    EXPECT_EQ(stream.resumed[0], 1);
+    EXPECT_EQ(stream.resumed[1], 1);
+    EXPECT_EQ(stream.route_clears, 1);
+    EXPECT_EQ((*plugin)->stats().failures, 0u);
+  }
 }
 
 TEST(Lifecycle, Version010HasTwoParametersAndItsOwnFunctions) {

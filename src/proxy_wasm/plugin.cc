@@ -36,9 +36,9 @@ Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::share
 }
 
 ProxyWasmPlugin::~ProxyWasmPlugin() {
-  while (vm_ && vm_->pending() != 0) {  // nobody waits any longer
-    Context* context = vm_->contexts().FindIf([](const Context& c) { return c.orphan(); });
-    if (context == nullptr || !context->Finalize()) break;
+  const uint64_t until_ns = core_.host.clock.MonotonicNs() + uint64_t(core_.spec.limits.start_ms) * 1'000'000;
+  while (Context* context = vm_ ? vm_->first_pending() : nullptr) {  // nobody waits any longer
+    if (core_.host.clock.MonotonicNs() < until_ns && !context->Finalize()) break;
     context->Free();
   }
   if (vm_) vm_->Shutdown();
@@ -103,8 +103,7 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
   message += ": " + trap.message;
   if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
   Failed("callback", message);
-  while (Context* context = dead->contexts().Any()) {
-    dead->contexts().Remove(*context);
+  while (Context* context = dead->contexts().TakeAny()) {
     context->Detach();
     if (context->orphan()) {
       context->Free();
@@ -116,7 +115,7 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
 
 std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
   if (!EnsureUp()) return nullptr;
-  if (vm_->pending() != 0) [[unlikely]] {
+  if (vm_->pending()) [[unlikely]] {
     FinalizeReady();
     if (!EnsureUp()) return nullptr;
   }
@@ -151,12 +150,15 @@ void ProxyWasmPlugin::OnQueueReady(uint32_t queue_id) {
   FinalizeReady();
 }
 
+// At most one callback's time for all of them: the rest is done after the next event.
 void ProxyWasmPlugin::FinalizeReady() {
-  if (vm_->pending() == 0) return;
-  const uint64_t now_ns = core_.host.clock.MonotonicNs();
-  while (vm_ && vm_->pending() != 0) {
-    Context* context = vm_->contexts().FindIf([&](const Context& c) { return c.ready(now_ns); });
-    if (context == nullptr) return;
+  if (!vm_->pending()) return;
+  const uint32_t budget_ms = core_.spec.limits.callback_ms;
+  const uint64_t begin_ns = core_.host.clock.MonotonicNs();
+  for (uint64_t now_ns = begin_ns; vm_ && (budget_ms == 0 || now_ns - begin_ns < uint64_t(budget_ms) * 1'000'000);
+       now_ns = core_.host.clock.MonotonicNs()) {
+    Context* context = vm_->first_pending();
+    if (context == nullptr || (context == vm_->waiting().first() && now_ns < context->deadline_ns())) return;
     const bool orphan = context->orphan();
     if (!context->Finalize()) return;
     if (orphan) context->Free();

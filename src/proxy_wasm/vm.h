@@ -45,8 +45,11 @@ class Vm {
   /// Never reused within an instance; 0: all are used up.
   uint32_t TakeContextId() { return next_id_ == UINT32_MAX ? 0 : next_id_++; }
   ContextTable& contexts() { return contexts_; }
-  uint32_t pending() const { return pending_; }
-  void AddPending(int by) { pending_ += uint32_t(by); }
+  /// Contexts that wait for proxy_done, the oldest and so the one with the first deadline first; and those that had it.
+  ContextList& waiting() { return waiting_; }
+  ContextList& done() { return done_; }
+  bool pending() const { return first_pending() != nullptr; }
+  Context* first_pending() const { return done_.first() != nullptr ? done_.first() : waiting_.first(); }
   /// on_done, on_log, on_delete of the plugin context.
   void Shutdown();
   Core& core() { return core_; }
@@ -67,7 +70,7 @@ class Vm {
   ContextTable contexts_;
   uint32_t next_id_ = kRootContextId + 1;
   uint32_t budget_ms_;
-  uint32_t pending_ = 0;  ///< contexts that wait for proxy_done
+  ContextList waiting_, done_;
 };
 
 }  // namespace weir::proxy_wasm
