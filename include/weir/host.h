@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "weir/call.h"
+
 namespace weir {
 
 class Plugin;
@@ -121,6 +123,7 @@ struct Host {
   Metrics& metrics;
   Timers& timers;
   const ForeignFunctions& foreign_functions;
+  Calls& calls;
 };
 
 }  // namespace weir

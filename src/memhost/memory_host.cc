@@ -48,7 +48,7 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
 
 MemoryHost::MemoryHost(LogLevel level)
     : services_(std::make_unique<Services>(*this, level)),
-      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_} {}
+      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, no_calls_} {}
 MemoryHost::~MemoryHost() = default;
 
 bool MemoryHost::Step(uint64_t max_ms) {

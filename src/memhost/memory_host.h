@@ -64,6 +64,7 @@ class MemoryHost {
   InProcessMetrics metrics_;
   PolledTimers timers_{clock_};
   ForeignFunctions foreign_functions_;
+  NoCalls no_calls_;
   std::unique_ptr<Services> services_;  ///< the ones that trace
   Host host_;
   Trace trace_;

@@ -144,7 +144,7 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
   NoTimers timers;
   Services services;
   Host host{log,    clock, services.shared_data(), services.queues(), services.metrics(),
-            timers, services.foreign_functions()};
+            timers, services.foreign_functions(), services.calls()};
   const CodeCache cache{cache_directory};
   for (size_t i = 0; i < checks.size(); i++) {
     const std::string wrong = CheckOne(**engine, cache, host, checks[i], pipe, i);

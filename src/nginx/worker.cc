@@ -13,7 +13,7 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
       host_{log_,     clock_, services_.shared_data(), services_.queues(), services_.metrics(),
-            timers_,  services_.foreign_functions()},
+            timers_,  services_.foreign_functions(), services_.calls()},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;
