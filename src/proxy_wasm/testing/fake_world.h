@@ -149,7 +149,8 @@ struct FakeWorld {
   FakeMetrics metrics;
   FakeTimers timers;
   ForeignFunctions foreign;
-  Host host{log, clock, shared_data, queues, metrics, timers, foreign};
+  NoCalls calls;
+  Host host{log, clock, shared_data, queues, metrics, timers, foreign, calls};
 };
 
 class FakeMap final : public HeaderMap {
