@@ -17,11 +17,14 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
   if (path.kind == Kind::kPluginRootId) return std::string_view(core_.spec.root_id);
   if (path.kind == Kind::kPluginVmId) return core_.space();
   if (path.kind == Kind::kMessage) return Refuse(Status::kSerializationFailure, "a whole message has no serialization here", bytes);
+  Stream* any = any_stream();
+  if (any == nullptr) return Refuse(Status::kNotFound, "there is no stream in the effective context", bytes);
   HttpStream* s = stream();
-  if (s == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context", bytes);
+  if (s == nullptr && path.kind != Kind::kEmbedder && path.kind != Kind::kCustom)
+    return Refuse(Status::kNotFound, "a TCP connection has no request", bytes);
   switch (path.kind) {
     case Kind::kEmbedder: {
-      auto value = s->property(path.property);
+      auto value = any->property(path.property);
       if (!value) return Refuse(Status::kNotFound, kUnknown, bytes);
       scratch_ = EncodeProperty(*value);
       return std::string_view(scratch_);
@@ -49,7 +52,7 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
     }
     default: break;
   }
-  auto value = s->custom_property(path.name);
+  auto value = any->custom_property(path.name);
   if (!value) return Refuse(Status::kNotFound, kUnknown, bytes);
   scratch_ = std::move(*value);
   return std::string_view(scratch_);
@@ -59,8 +62,8 @@ Status HostCalls::SetProperty(std::string_view bytes, std::string_view value) {
   if (bytes.size() > kPathMax) return Refuse(Status::kNotFound, "a path of that length is no property");
   const PropertyPath path = ParsePropertyPath(bytes);
   if (path.kind != PropertyPath::Kind::kCustom) return Refuse(Status::kNotFound, "that property is read-only", bytes);
-  if (stream() == nullptr) return Refuse(Status::kNotFound, "there is no HTTP stream in the effective context", bytes);
-  if (!stream()->SetCustomProperty(path.name, value)) return Refuse(Status::kNotFound, "the host does not take that property", bytes);
+  if (any_stream() == nullptr) return Refuse(Status::kNotFound, "there is no stream in the effective context", bytes);
+  if (!any_stream()->SetCustomProperty(path.name, value)) return Refuse(Status::kNotFound, "the host does not take that property", bytes);
   return Status::kOk;
 }
 

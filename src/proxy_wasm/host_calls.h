@@ -97,8 +97,10 @@ class HostCalls final : public CallState {
   Status GrpcClose(uint32_t call_id);
   Nothing NotifyMemoryGrowth(uint32_t memory_index);
 
-  /// The stream of the effective context; null for the plugin context.
+  /// The stream of the effective context; null for the plugin context, and where it is of the other kind.
   HttpStream* stream();
+  TcpStream* tcp();
+  Stream* any_stream();
 
  private:
   /// Null: the map is not there in this phase. `known` false: no such map at all.

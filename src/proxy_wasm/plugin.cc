@@ -107,13 +107,17 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
     context->Detach();
     if (context->orphan()) {
       context->Free();
-    } else if (context != trigger && context->stream() != nullptr) {
-      context->stream()->Fail();
+    } else if (context != trigger && context->any_stream() != nullptr) {
+      context->any_stream()->Fail();
     }
   }
 }
 
-std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
+std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
+std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
+
+template <class AnyStream>
+std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
   if (!EnsureUp()) return nullptr;
   if (vm_->pending()) [[unlikely]] {
     FinalizeReady();

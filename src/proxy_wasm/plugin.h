@@ -35,6 +35,7 @@ class ProxyWasmPlugin final : public Plugin {
   const PluginSpec& spec() const override { return core_.spec; }
   const PluginStats& stats() const override { return core_.stats; }
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override;
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
 
@@ -49,6 +50,9 @@ class ProxyWasmPlugin final : public Plugin {
 
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
+  /// A stream context for an HttpStream or TcpStream. Null: down.
+  template <class AnyStream>
+  std::unique_ptr<Context> NewContext(AnyStream& stream);
   /// An instance, now or made now. False: down.
   bool EnsureUp();
   Result<void> Spawn();
