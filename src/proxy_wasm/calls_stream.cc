@@ -16,7 +16,7 @@ constexpr uint32_t kGrpcStatusMax = 16;
 Status HostCalls::ContinueStream(StreamType type) {
   if (uint32_t(type) >= kStreamTypes) return Refuse(Status::kBadArgument, "no such stream type");
   if (uint32_t(type) >= kDirections) {
-    if (tcp() == nullptr) return Refuse(Status::kBadArgument, kNoTcp);
+    if (tcp() == nullptr) return Refuse(Status::kUnimplemented, kNoTcp);
     tcp()->Resume(SideOf(type));
     return Status::kOk;
   }
