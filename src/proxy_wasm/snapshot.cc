@@ -34,6 +34,7 @@ SnapshotStream::SnapshotStream(HttpStream& stream) {
     if (HeaderMap* map = stream.headers(HeaderMapKind(i))) maps_[i].emplace(*map);
   }
   for (const PropertyRow& row : kProperties) {
+    if (row.from != PropertyFrom::kEmbedder) continue;
     if (auto value = stream.property(row.property)) properties_.emplace(row.property, std::move(*value));
   }
 }
