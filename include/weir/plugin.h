@@ -48,6 +48,8 @@ enum class HeaderPause : uint8_t { kStream, kHeadersOnly };
 struct Node {
   std::string id, cluster, region, zone, sub_zone;
   HeaderList metadata;
+  /// `key`: "id" … or "metadata.NAME". False: no such key, or it has a value already.
+  bool Set(std::string_view key, std::string_view value);
 };
 
 struct PluginSpec {
