@@ -46,6 +46,14 @@ enum class Statuses : uint8_t {
 enum class OnBufferFull : uint8_t { kReject, kRelease };
 enum class HeaderPause : uint8_t { kStream, kHeadersOnly };
 
+/// Where a plugin runs, as its operator names it: the property `node`. Empty fields are not there.
+struct Node {
+  std::string id, cluster, region, zone, sub_zone;
+  HeaderList metadata;
+  /// `key`: "id" … or "metadata.NAME". False: no such key, or it has a value already.
+  bool Set(std::string_view key, std::string_view value);
+};
+
 struct PluginSpec {
   std::string name;              ///< in logs, errors, metrics; the operator's
   std::string path;              ///< of the module, for messages
@@ -60,6 +68,7 @@ struct PluginSpec {
   OnBufferFull on_buffer_full = OnBufferFull::kReject;
   HeaderPause header_pause = HeaderPause::kStream;
   LogLevel stderr_level = LogLevel::kError;
+  Node node;                     ///< of all plugins of one embedder
 };
 
 struct PluginStats {

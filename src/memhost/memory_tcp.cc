@@ -130,7 +130,7 @@ size_t MemoryTcpStream::unread(TcpSide side) const {
 }
 
 std::optional<PropertyValue> MemoryTcpStream::property(Property property) {
-  if (auto it = properties.find(property); it != properties.end()) return it->second;
+  if (auto it = given.properties.find(property); it != given.properties.end()) return it->second;
   switch (property) {
     case Property::kSourceAddress:
       return Local(kClientPort);
@@ -150,22 +150,20 @@ std::optional<PropertyValue> MemoryTcpStream::property(Property property) {
     case Property::kUpstreamPort:
       if (!connected()) return std::nullopt;
       return kBackendPort;
-    case Property::kListenerDirection:
-      return int64_t{1};  // inbound
     default:
       return std::nullopt;
   }
 }
 
 std::optional<std::string> MemoryTcpStream::variable(std::string_view path) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return std::nullopt;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return std::nullopt;
   return it->second;
 }
 
 bool MemoryTcpStream::SetVariable(std::string_view path, std::string_view value) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return false;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return false;
   it->second = value;
   return true;
 }

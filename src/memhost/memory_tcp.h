@@ -8,12 +8,12 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "memhost/given_properties.h"
 #include "memhost/memory_host.h"
 #include "tcp/tcp_chain.h"
 
@@ -49,8 +49,7 @@ class MemoryTcpStream final : public TcpExchange {
   bool full(TcpSide side) const { return chain_->full(side); }
   const std::vector<TcpNote>& notes() const { return notes_; }
 
-  std::map<Property, PropertyValue> properties;                  ///< beside those of every connection here
-  std::map<std::string, std::string, std::less<>> variables;     ///< "ngx.…"; those that are here may be written
+  GivenProperties given;  ///< beside those of every connection here, and before them
 
   // ---- TcpExchange
   std::optional<PropertyValue> property(Property property) override;

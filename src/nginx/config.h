@@ -33,6 +33,8 @@ struct MainConf {
   std::string cache_directory;  ///< empty: none
   bool cache_set = false;
   uint64_t body_bytes = 0;      ///< weir_max_body; 0: not given
+  Node node;                    ///< weir_node
+  bool node_set = false;
 };
 
 struct LocationConf {

@@ -31,6 +31,7 @@ void SnapshotMap::ForEach(Visitor& visitor) const {
 
 SnapshotProperties::SnapshotProperties(Stream& stream) {
   for (const PropertyRow& row : kProperties) {
+    if (row.from != PropertyFrom::kEmbedder) continue;
     if (auto value = stream.property(row.property)) values_.emplace(row.property, std::move(*value));
   }
 }

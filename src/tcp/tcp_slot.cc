@@ -22,7 +22,8 @@ constexpr std::string_view kNotes[] = {
 static_assert(std::size(kNotes) == static_cast<size_t>(TcpNote::kPropertyRefused) + 1);
 
 bool IsKnownProperty(std::string_view path) {
-  return std::any_of(std::begin(kProperties), std::end(kProperties), [&](const PropertyRow& row) { return row.path == path; });
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
 }
 
 }  // namespace
