@@ -9,12 +9,12 @@
 // from nginx's queue of posted events. The event is a member and leaves the queue with it: nothing outlives the request.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "http/filter_chain.h"
+#include "nginx/chunks.h"
 #include "nginx/ngx.h"
 #include "nginx/properties.h"
 #include "nginx/request_headers.h"
@@ -25,47 +25,6 @@ namespace weir::nginx {
 /// A bit of r->connection->buffered: nginx does not finalize the request while it is set. 0x08 is used by the image filter alone
 /// (SSI, sub and copy use r->buffered; write, gzip, HTTP/2 and TLS 0x10, 0x20, 0x02, 0x01).
 inline constexpr unsigned kHeld = 0x08;
-
-/// Replacements for bodies, in memory that lives until nginx has sent or stored it.
-class OwnedChunks {
- public:
-  enum class Reuse : bool { kNo, kYes };
-  /// kYes: a consumed ngx_buf_t is used again, so that an endless stream costs no memory. Only where nginx forgets consumed
-  /// bufs (output chains), not where it keeps them (the request body's list).
-  explicit OwnedChunks(Reuse reuse) : reuse_(reuse) {}
-  /// A buffer that reads `bytes`. Null: out of memory.
-  ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
-
- private:
-  struct Chunk {
-    std::string bytes;
-    ngx_buf_t* buf;
-  };
-  void Release();
-
-  const Reuse reuse_;
-  std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
-  std::vector<ngx_buf_t*> spare_;
-};
-
-/// A chain that grows at its end. Its links go back to the pool with it (filters copy what they keep), so that an endless stream
-/// costs no memory; its bufs stay.
-class ChainBuilder {
- public:
-  explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
-  ~ChainBuilder();
-  ChainBuilder(const ChainBuilder&) = delete;
-  ChainBuilder& operator=(const ChainBuilder&) = delete;
-  bool Append(ngx_buf_t* buf);
-  ngx_chain_t* chain() { return chain_; }
-  /// The links are the caller's now.
-  ngx_chain_t* release() { return std::exchange(chain_, nullptr); }
-
- private:
-  ngx_pool_t* pool_;
-  ngx_chain_t* chain_ = nullptr;
-  ngx_chain_t** end_ = &chain_;
-};
 
 class NgxStream final : public HttpExchange {
  public:

@@ -17,7 +17,8 @@ class Busy {
 
 }  // namespace
 
-TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins) noexcept : exchange_(exchange) {
+TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint64_t held_bytes_max) noexcept
+    : exchange_(exchange), held_bytes_max_(held_bytes_max) {
   slots_.reserve(plugins.size());
   for (Plugin* plugin : plugins) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>(*this, *plugin));
@@ -101,8 +102,12 @@ bool TcpChain::paused(TcpSide side) const noexcept {
   return std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot->gate(side).paused; });
 }
 
-bool TcpChain::Full(const Slot& slot, const Gate& gate) {
-  return gate.paused && !gate.resumed && gate.held.size() >= slot.plugin_.spec().limits.body_bytes;
+uint64_t TcpChain::held_bytes_max(const Slot& slot) const {
+  return held_bytes_max_ != 0 ? held_bytes_max_ : slot.plugin_.spec().limits.body_bytes;
+}
+
+bool TcpChain::Full(const Slot& slot, const Gate& gate) const {
+  return gate.paused && !gate.resumed && gate.held.size() >= held_bytes_max(slot);
 }
 
 bool TcpChain::full(TcpSide side) const noexcept {
@@ -198,7 +203,7 @@ bool TcpChain::Hold(Slot& slot, Gate& gate, std::string_view bytes, std::string*
   gate.paused = true;
   if (end == EndOfStream::kYes) gate.end_wait = true;
   const PluginSpec& spec = slot.plugin_.spec();
-  if (gate.held.size() < spec.limits.body_bytes) return true;
+  if (gate.held.size() < held_bytes_max(slot)) return true;
   if (spec.on_buffer_full == OnBufferFull::kReject) {
     if (!std::exchange(gate.full_said, true)) exchange_.OnNote(TcpNote::kHeldFull, spec.name);
     return true;

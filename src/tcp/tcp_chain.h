@@ -43,8 +43,9 @@ struct DataOut {
 
 class TcpChain {
  public:
-  /// `exchange` and the plugins outlive the chain. Makes one filter a plugin, in order.
-  TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins) noexcept;
+  /// `exchange` and the plugins outlive the chain. Makes one filter a plugin, in order. `held_bytes_max`: in place of each one's
+  /// Limits::body_bytes; 0: those.
+  TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint64_t held_bytes_max = 0) noexcept;
   ~TcpChain();
   TcpChain(const TcpChain&) = delete;
   TcpChain& operator=(const TcpChain&) = delete;
@@ -62,6 +63,8 @@ class TcpChain {
   /// on_done, on_log of every filter. Once; also done by the destructor.
   void Finish() noexcept;
 
+  /// A plugin failed, or is down, and its policy closes.
+  bool failed() const noexcept { return outcome_ == Outcome::kFailed; }
   /// The new connection is through.
   bool connected() const noexcept { return connected_; }
   /// Nobody in the chain has a callback for data of that side (and nothing is held): the embedder need not ask.
@@ -137,11 +140,13 @@ class TcpChain {
   void Release(TcpSide side, size_t place, DataOut* out);
   void ReleaseResumed(TcpSide side, DataOut* out);
   TcpVerdict Settle(TcpSide side, bool was_connected, DataOut* out);
-  static bool Full(const Slot& slot, const Gate& gate);
+  uint64_t held_bytes_max(const Slot& slot) const;
+  bool Full(const Slot& slot, const Gate& gate) const;
   void ApplyFailure(Slot& slot);
   void Record(Outcome outcome);
 
   TcpExchange& exchange_;
+  const uint64_t held_bytes_max_;
   std::vector<std::unique_ptr<Slot>> slots_;
   bool connected_ = false;
   bool over_[kTcpSides] = {};    ///< the end of that side left the chain

@@ -1,0 +1,54 @@
+// Bytes that plugins made, as nginx's buffers and chains.
+#pragma once
+
+#include <deque>
+#include <utility>
+
+#include "nginx/ngx.h"
+
+namespace weir::nginx {
+
+/// Replacements for bodies, in memory that lives until nginx has sent or stored it.
+class OwnedChunks {
+ public:
+  enum class Reuse : bool { kNo, kYes };
+  /// kYes: a consumed ngx_buf_t is used again, so that an endless stream costs no memory. Only where nginx forgets consumed
+  /// bufs (output chains), not where it keeps them (the request body's list).
+  explicit OwnedChunks(Reuse reuse) : reuse_(reuse) {}
+  /// A buffer that reads `bytes`. Null: out of memory.
+  ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
+  /// Of those that nginx has not consumed.
+  size_t bytes() const;
+
+ private:
+  struct Chunk {
+    std::string bytes;
+    ngx_buf_t* buf;
+  };
+  void Release();
+
+  const Reuse reuse_;
+  std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
+  std::vector<ngx_buf_t*> spare_;
+};
+
+/// A chain that grows at its end. Its links go back to the pool with it (filters copy what they keep), so that an endless stream
+/// costs no memory; its bufs stay.
+class ChainBuilder {
+ public:
+  explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
+  ~ChainBuilder();
+  ChainBuilder(const ChainBuilder&) = delete;
+  ChainBuilder& operator=(const ChainBuilder&) = delete;
+  bool Append(ngx_buf_t* buf);
+  ngx_chain_t* chain() { return chain_; }
+  /// The links are the caller's now.
+  ngx_chain_t* release() { return std::exchange(chain_, nullptr); }
+
+ private:
+  ngx_pool_t* pool_;
+  ngx_chain_t* chain_ = nullptr;
+  ngx_chain_t** end_ = &chain_;
+};
+
+}  // namespace weir::nginx
