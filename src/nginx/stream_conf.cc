@@ -13,6 +13,14 @@ ngx_command_t Same(std::string_view name, ngx_uint_t contexts, ngx_uint_t offset
   return ngx_null_command;
 }
 
+/// weir_max_data SIZE;
+char* TakeMaxData(ngx_conf_t* cf, ngx_command_t* command, void* raw) noexcept {
+  char* const answer = ngx_conf_set_size_slot(cf, command, raw);
+  if (answer != NGX_CONF_OK || static_cast<ServerConf*>(raw)->data_bytes != 0) return answer;
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "weir: weir_max_data: a plugin that pauses must be able to hold something; give at least 1");
+  return static_cast<char*>(NGX_CONF_ERROR);
+}
+
 }  // namespace
 
 ngx_module_t& ThisModule() { return ngx_stream_weir_module; }
@@ -38,9 +46,6 @@ char* MergeServer(ngx_conf_t*, void* parent, void* child) noexcept {
   auto* above = static_cast<ServerConf*>(parent);
   auto* conf = static_cast<ServerConf*>(child);
   ngx_conf_merge_size_value(conf->data_bytes, above->data_bytes, size_t{Limits{}.body_bytes});
-  if (conf->data_bytes == 0) {
-    return const_cast<char*>("has \"weir_max_data 0\": a plugin that pauses must be able to hold something; give at least 1");
-  }
   if (conf->use.plugins != NGX_CONF_UNSET_PTR) return NGX_CONF_OK;
   const bool none = above->use.plugins == NGX_CONF_UNSET_PTR;
   conf->use.plugins = none ? nullptr : above->use.plugins;
@@ -79,7 +84,7 @@ ngx_command_t kStreamCommands[] = {
     Same("weir", NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF, NGX_STREAM_SRV_CONF_OFFSET),
     Same("weir_cache", NGX_STREAM_MAIN_CONF, NGX_STREAM_MAIN_CONF_OFFSET),
     Same("weir_node", NGX_STREAM_MAIN_CONF, NGX_STREAM_MAIN_CONF_OFFSET),
-    {ngx_string("weir_max_data"), NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF | NGX_CONF_TAKE1, ngx_conf_set_size_slot,
+    {ngx_string("weir_max_data"), NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF | NGX_CONF_TAKE1, TakeMaxData,
      NGX_STREAM_SRV_CONF_OFFSET, offsetof(ServerConf, data_bytes), nullptr},
     ngx_null_command,
 };

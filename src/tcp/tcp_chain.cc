@@ -168,18 +168,19 @@ void TcpChain::PassData(TcpSide side, size_t place, std::string_view bytes, std:
       continue;
     }
     Gate& gate = slot.gate(side);
-    if (slot.filter_->ignores_data(side)) {
-      if (!gate.paused) continue;
+    const bool ignores = slot.filter_->ignores_data(side);
+    if (gate.connection_waits && (ignores || slot.plugin_.spec().header_pause == HeaderPause::kStream)) {
       if (Hold(slot, gate, bytes, owner, end)) {
         gate.unseen = true;
         return;
       }
-      gate.paused = gate.resumed = gate.unseen = gate.end_wait = false;
+      gate.paused = gate.resumed = gate.unseen = gate.end_wait = false;  // released: data and connection
       bytes = gate.held;
       owner = &gate.held;
-    } else if (!Show(slot, side, &bytes, &owner, end)) {
-      return;
+    } else if (ignores) {
+      continue;
     }
+    if (!ignores && !Show(slot, side, &bytes, &owner, end)) return;
     if (std::exchange(gate.connection_waits, false)) PassConnection(place + 1);
     if (outcome_ == Outcome::kFailed || (outcome_ == Outcome::kClosing && !connected_)) return;
   }
@@ -266,12 +267,13 @@ void TcpChain::Emit(TcpSide side, std::string_view bytes, std::string* owner, En
 void TcpChain::Release(TcpSide side, size_t place, DataOut* out) {
   Slot& slot = At(side, place);
   Gate& gate = slot.gate(side);
-  gate.paused = gate.resumed = gate.unseen = false;
+  gate.paused = gate.resumed = false;
   if (std::exchange(gate.connection_waits, false)) PassConnection(place + 1);
   if (outcome_ != Outcome::kNone) return;
+  const bool unseen = std::exchange(gate.unseen, false);
   const EndOfStream end = std::exchange(gate.end_wait, false) ? EndOfStream::kYes : EndOfStream::kNo;
   if (gate.held.empty() && end == EndOfStream::kNo) return;
-  PassData(side, place + 1, gate.held, &gate.held, end, out);
+  PassData(side, unseen ? place : place + 1, gate.held, &gate.held, end, out);
 }
 
 /// From the last filter to the first, so that bytes held further on leave before those behind them.

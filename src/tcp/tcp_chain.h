@@ -4,9 +4,9 @@
 //            ◄── TcpVerdict, DataOut ────────          ◄── slot 0  ◄── slot 1          (a slot is that filter's TcpStream)
 //
 // A filter that pauses holds its side: bytes that reach it wait in its gate, shown again with each further chunk as one total,
-// until it answers kContinue or is resumed; the chain goes on from there. A filter that paused in OnNewConnection is shown the
-// client's bytes all the same, and its kContinue to them lets the connection go on (a plugin may wait for the first bytes before
-// anything is connected). Filters behind it hear of the connection when it reaches them, and of bytes only afterwards.
+// until it answers kContinue or is resumed; the chain goes on from there. What comes from the client while a filter has paused in
+// OnNewConnection waits unseen until that is resumed (HeaderPause::kStream), or is shown, and kContinue to it lets the connection go
+// on too (kHeadersOnly, as in Envoy). Filters behind it hear of the connection when it reaches them, and of bytes only afterwards.
 //
 // Back-pressure: once a gate holds Limits::body_bytes, full(side) says so, and the embedder reads no more from that side until it
 // is resumed. A filter that only waits for more bytes would wait for ever: after Limits::full_ms the embedder calls OnHeldTooLong.
@@ -87,7 +87,7 @@ class TcpChain {
     bool paused = false;
     bool resumed = false;    ///< Resume came; acted on at the next event or Continue
     bool connection_waits = false;  ///< paused in OnNewConnection (downstream only)
-    bool unseen = false;     ///< `held` was not shown to the filter: it has no callback for it
+    bool unseen = false;     ///< `held` was not shown to the filter yet
     bool end_wait = false;   ///< the end waits behind `held`
     bool full_said = false;
     bool released = false;   ///< OnBufferFull::kRelease happened: kPause is ignored
