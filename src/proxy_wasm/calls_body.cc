@@ -13,6 +13,10 @@ Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
   if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
   if (buffer == BufferType::kVmConfiguration) return std::string_view(core_.spec.vm_configuration);
   if (buffer == BufferType::kPluginConfiguration) return std::string_view(core_.spec.configuration);
+  if (IsBody(buffer) && !core_.allows(Group::kBody)) {
+    core_.LogOnce(LogLevel::kWarn, "bodies cannot be read: allow= of this plugin does not name body (said once)");
+    return Refuse(Status::kNotFound, "allow= of this plugin does not name body");
+  }
   if (IsBody(buffer) && stream() != nullptr) {
     if (auto body = stream()->body(Direction(buffer))) return *body;
   }

@@ -13,6 +13,7 @@ Status StatusOf(ForeignAnswer::Status status) {
     case ForeignAnswer::Status::kNotFound: return Status::kNotFound;
     case ForeignAnswer::Status::kBadArgument: return Status::kBadArgument;
     case ForeignAnswer::Status::kInternalFailure: return Status::kInternalFailure;
+    case ForeignAnswer::Status::kSerializationFailure: return Status::kSerializationFailure;
   }
   return Status::kInternalFailure;
 }
