@@ -1,4 +1,5 @@
 // Buffers.
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/host_calls.h"
 
@@ -20,6 +21,11 @@ Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
   if (IsBody(buffer) && stream() != nullptr) {
     if (auto body = stream()->body(Direction(buffer))) return *body;
   }
+  const std::string* bytes = nullptr;
+  if (incoming_ != nullptr && buffer == BufferType::kHttpCallResponseBody) bytes = incoming_->http_body;
+  if (incoming_ != nullptr && buffer == BufferType::kGrpcCallMessage) bytes = incoming_->grpc_message;
+  if (incoming_ != nullptr && buffer == BufferType::kForeignFunctionArguments) bytes = incoming_->foreign_arguments;
+  if (bytes != nullptr) return std::string_view(*bytes);
   return Refuse(Status::kNotFound, kNoBuffer);
 }
 

@@ -17,6 +17,7 @@ struct Core {
   Plugin& plugin;
   PluginSpec spec;
   Host& host;
+  CallEvents& events;  ///< hears of the answers to calls
   Version version;
   std::unique_ptr<engine::Linked> linked;
   PluginStats stats;

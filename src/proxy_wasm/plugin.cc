@@ -22,7 +22,7 @@ void RestartBudget::Take(uint64_t now_ns) {
 }
 
 ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
-    : core_{*this, std::move(spec), host, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
+    : core_{*this, std::move(spec), host, *this, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
 
 Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
                                                       PluginSpec spec, Host& host) {
