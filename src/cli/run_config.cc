@@ -26,6 +26,7 @@ constexpr PluginOption kPluginOptions[] = {
     {"timeout", "TIME", "limit of a callback's CPU time (default 50ms)"},
     {"start_timeout", "TIME", "limit of CPU time for start and configuration (default 30s)"},
     {"on_error", "closed|open", "a request whose plugin failed gets 503 (closed, default), or goes on without it (open)"},
+    {"allow", "NAME,…", "what it may use: groups of host functions (http_call, shared_data …), upstream:NAME, foreign:NAME (default all)"},
     {"statuses", "lenient|strict", "host calls answer what every SDK tolerates (lenient, default), or the specification's status"},
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/nearest_name.h"
+#include "weir/plugin.h"
 
 // yaml-cpp throws, and so does this file inside: ParseRunYaml catches all of it.
 namespace weir::cli {
@@ -163,6 +164,11 @@ class Parser {
       for (const auto& [name, text] : Named(value, thing)) plugin.options.emplace_back(key, name + "=" + Text(text, thing));
     } else if (key == "config") {
       plugin.options.emplace_back(key, File(value, thing));
+    } else if (key == "allow") {
+      std::string names;
+      for (const std::string& name : Texts(value, thing)) names += (names.empty() ? "" : ",") + name;
+      Ok(value, ParseAllow(names));
+      plugin.options.emplace_back(key, names);
     } else if (key == "config_inline" && !value.IsScalar()) {
       plugin.options.emplace_back(key, boost::json::serialize(Json(value)));
     } else {

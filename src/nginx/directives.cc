@@ -87,6 +87,13 @@ constexpr Argument<PluginConf> kArguments[] = {
        plugin.spec.header_pause = value == "stream" ? HeaderPause::kStream : HeaderPause::kHeadersOnly;
        return {};
      }},
+    {"allow", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       Result<Allow> allow = ParseAllow(value);
+       if (!allow) return allow.error().message;
+       plugin.spec.allow = *std::move(allow);
+       return {};
+     }},
     {"on_buffer_full", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
        if (value != "reject" && value != "release") {
