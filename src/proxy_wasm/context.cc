@@ -134,6 +134,7 @@ bool Context::Finalize() {
     return false;
   }
   vm_->contexts().Remove(*this);
+  vm_->callouts().CancelOf(id_);
   stream_ = nullptr;
   vm_ = nullptr;
   return true;

@@ -22,12 +22,15 @@ void RestartBudget::Take(uint64_t now_ns) {
 }
 
 ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
-    : core_{*this, std::move(spec), host, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
+    : core_{*this, std::move(spec), host, *this, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
 
 Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
                                                       PluginSpec spec, Host& host) {
   std::unique_ptr<ProxyWasmPlugin> plugin(new ProxyWasmPlugin(std::move(spec), host, version));
-  const std::vector<engine::HostImport> imports = ImportsFor(*module, version);
+  auto groups = GroupsOf(plugin->core_.spec.allow);
+  if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
+  plugin->core_.groups = *groups;
+  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups);
   auto linked = engine::Linked::Create(engine, std::move(module), imports);
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);

@@ -25,7 +25,7 @@ class RestartBudget {
   uint64_t burst_, interval_ns_, left_, since_ns_ = 0;
 };
 
-class ProxyWasmPlugin final : public Plugin {
+class ProxyWasmPlugin final : public Plugin, private CallEvents {
  public:
   /// The module's markers and imports are checked already. The error names the plugin.
   static Result<std::unique_ptr<Plugin>> Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
@@ -37,6 +37,7 @@ class ProxyWasmPlugin final : public Plugin {
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
+  void OnForeignFunction(uint32_t function_id, std::string_view arguments) override;
 
   // For Context:
   /// The instance trapped in `where`. Every other stream that it served is told to apply its policy; `trigger` (may be null)
@@ -53,6 +54,19 @@ class ProxyWasmPlugin final : public Plugin {
   bool EnsureUp();
   Result<void> Spawn();
   void Failed(std::string_view what, const std::string& message);
+
+  // CallEvents, on the plugin context:
+  void OnHttpAnswer(CallToken token, HttpAnswer answer) override;
+  void OnGrpcMetadata(CallToken token, HeaderList metadata) override;
+  void OnGrpcMessage(CallToken token, std::string message) override;
+  void OnGrpcTrailers(CallToken token, HeaderList metadata) override;
+  void OnGrpcClose(CallToken token, GrpcStatus status, std::string message) override;
+  /// Null, and counted: nobody waits for it.
+  Callout* Waiting(CallToken token);
+  void DeliverMetadata(CallToken token, HeaderList metadata, MapType type, Callback callback);
+  void DeliverMessage(uint32_t id, const std::string& message);
+  /// What follows a callback.
+  void Delivered(bool alive, Callback callback);
 
   Core core_;
   ContextPool pool_;
