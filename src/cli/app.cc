@@ -42,6 +42,7 @@ constexpr const char* kInspectAbout = R"(Says what a plugin is and whether Weir 
 Examples:
   weir inspect plugin.wasm
   weir inspect plugin.wasm --json | jq '.imports[] | select(.offer != "works")'
+  weir inspect --properties                      what plugins can read: paths, types, where and when
 
 Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
 )";
@@ -94,7 +95,8 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
 
 void AddRest(CLI::App& app, Request& request) {
   CLI::App* inspect = app.add_subcommand("inspect", kInspectAbout)->callback([&] { request.command = Command::kInspect; });
-  inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm")->required();
+  CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
+  inspect->add_flag("--properties", request.inspect.properties, "what proxy_get_property answers, in place of a plugin")->excludes(file);
   inspect->add_flag("--json", request.inspect.json, "for programs");
 
   CLI::App* completion = app.add_subcommand("completion", "Prints a completion script: weir completion bash > /etc/bash_completion.d/weir")
@@ -183,7 +185,9 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return Run(request.run);
-    case Command::kInspect: return Inspect(request.inspect);
+    case Command::kInspect:
+      if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
+      return Inspect(request.inspect);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);

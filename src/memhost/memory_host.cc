@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "host/log.h"
 #include "memhost/traced_calls.h"
+#include "memhost/traced_tcp.h"
 
 namespace weir {
 
@@ -269,6 +270,7 @@ class TracedPlugin final : public Plugin {
     if (!filter->up()) return nullptr;
     return filter;
   }
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override { return NewTracedTcpFilter(plugin_, stream, world_); }
   void OnTick() override { plugin_.OnTick(); }
   void OnQueueReady(uint32_t queue_id) override { plugin_.OnQueueReady(queue_id); }
 

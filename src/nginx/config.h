@@ -37,6 +37,8 @@ struct MainConf {
   std::vector<ClusterConf> clusters;   ///< weir_cluster lines
   std::vector<Cluster> upstreams;      ///< those and the upstream{} blocks, made by InitMain
   std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
+  Node node;                    ///< weir_node
+  bool node_set = false;
 };
 
 struct LocationConf {

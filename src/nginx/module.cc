@@ -89,6 +89,7 @@ char* InitMain(ngx_conf_t* cf, void* raw) noexcept {
   auto& conf = *static_cast<MainConf*>(raw);
   for (const auto& plugin : conf.plugins) {
     if (conf.body_bytes != 0) plugin->spec.limits.body_bytes = conf.body_bytes;
+    plugin->spec.node = conf.node;
   }
   if (!ResolveUses(cf, conf)) return static_cast<char*>(NGX_CONF_ERROR);
   if (!conf.plugins.empty()) conf.upstreams = ClustersOf(cf, conf);

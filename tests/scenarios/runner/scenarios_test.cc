@@ -99,7 +99,8 @@ bool Logged(const Trace& trace, const LogLine& line) {
 
 void RunExchange(MemoryHost& world, std::span<Plugin* const> chain, const Exchange& exchange) {
   const StreamOutcome outcome =
-      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); });
+      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); }, kStreamWaitMs,
+                exchange.given);
   if (exchange.expect_upstream == Exchange::Upstream::kNothing) {
     EXPECT_FALSE(outcome.upstream) << "the upstream was asked";
   } else if (exchange.expect_upstream == Exchange::Upstream::kMessage) {
