@@ -37,9 +37,7 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
     return status;
   }
   core.LogOnce(line, LogLevel::kWarn, line + about + " (swallowed, without effect: statuses lenient; said once)");
-  if (auto id = core.host.metrics.Define(MetricType::kCounter, "weir_hostcall_rejected_total{plugin=" + core.spec.name + ",call=" +
-                                                                   std::string(call) + ",reason=" + std::string(Name(status)) + "}"))
-    core.host.metrics.Increment(*id, 1);
+  core.statistics.Rejected(call, Name(status));
   return Status::kOk;
 }
 
