@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nginx/ngx.h"
+#include "nginx/zone.h"
 #include "weir/plugin.h"
 
 namespace weir::nginx {
@@ -33,6 +34,7 @@ struct MainConf {
   std::string cache_directory;  ///< empty: none
   bool cache_set = false;
   uint64_t body_bytes = 0;      ///< weir_max_body; 0: not given
+  ZoneConf zone;                ///< weir_zone
 };
 
 struct LocationConf {

@@ -1,11 +1,13 @@
 // The plugins of one worker process.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "nginx/config.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
+#include "nginx/zone.h"
 #include "weir/engine.h"
 #include "weir/plugin.h"
 
@@ -20,6 +22,11 @@ class Worker {
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+  void Count(ChainNote note, std::string_view plugin);
+  /// All metrics, for Prometheus.
+  std::string MetricsText();
+  /// At the end of the process, while requests may still be there.
+  void StopWaking() { zone_.StopWaking(); }
 
  private:
   bool StartEngine();
@@ -33,6 +40,8 @@ class Worker {
   SystemClock clock_;
   NgxTimers timers_;
   Services services_;
+  ZoneServices zone_;
+  std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;
