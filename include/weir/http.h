@@ -118,6 +118,8 @@ enum class ChainNote : uint8_t {
 };
 /// One line for the log, without the plugin's name.
 std::string_view Describe(ChainNote note);
+/// "failed_open": for metrics.
+std::string_view Name(ChainNote note);
 
 /// One request as an embedder offers it to FilterChain. Everything is called on the embedder's thread.
 class HttpExchange {

@@ -161,7 +161,7 @@ TEST_F(MemhostTest, TraceOfEveryEffect) {
                                     map->Remove("x-a");
                                     s.SetCustomProperty("k", "v");
                                     world.host().log.Write(LogLevel::kInfo, "a", "hello");
-                                    auto id = world.host().metrics.Define(MetricType::kCounter, "hits");
+                                    auto id = world.host().metrics.Define(MetricType::kCounter, "hits", "p");
                                     world.host().metrics.Increment(*id, 2);
                                   },
                                   FilterStatus::kContinue)}});

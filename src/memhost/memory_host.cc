@@ -24,8 +24,8 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
   }
   LogLevel level() const override { return level_; }
 
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override {
-    auto id = world_.metrics_.Define(type, name);
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view plugin) override {
+    auto id = world_.metrics_.Define(type, name, plugin);
     if (!id || !world_.tracing_) return id;
     if (names_.size() <= *id) names_.resize(*id + 1);
     names_[*id] = name;

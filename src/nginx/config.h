@@ -3,6 +3,7 @@
 
 #include "nginx/clusters.h"
 #include "nginx/ngx.h"
+#include "nginx/zone.h"
 #include "weir/plugin.h"
 
 namespace weir::nginx {
@@ -39,6 +40,7 @@ struct MainConf {
   std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
   Node node;                    ///< weir_node
   bool node_set = false;
+  ZoneConf zone;                ///< weir_zone
 };
 
 struct LocationConf {

@@ -3,6 +3,7 @@
 
 #include "nginx/arguments.h"
 #include "nginx/config.h"
+#include "nginx/metrics_location.h"
 
 namespace weir::nginx {
 namespace {
@@ -220,6 +221,8 @@ ngx_command_t kCommands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_node"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeNode,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 
