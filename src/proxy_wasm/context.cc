@@ -92,6 +92,11 @@ bool Context::ignores_body(Direction direction) const {
   return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestBody : Callback::kOnResponseBody);
 }
 
+bool Context::ignores_trailers(Direction direction) const {
+  if (vm_ == nullptr) return true;
+  return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestTrailers : Callback::kOnResponseTrailers);
+}
+
 void Context::OnFinish() {
   if (finished_) return;
   finished_ = true;

@@ -65,6 +65,7 @@ class Context final : public HttpFilter {
   FilterStatus OnResponseBody(size_t bytes, EndOfStream end) override;
   FilterStatus OnResponseTrailers(size_t count) override;
   bool ignores_body(Direction direction) const override;
+  bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
   uint32_t id() const { return id_; }
