@@ -244,6 +244,7 @@ class TracedFilter final : public HttpFilter {
     return Done("on_response_trailers", count, EndOfStream::kNo, filter_->OnResponseTrailers(count));
   }
   bool ignores_body(Direction direction) const override { return filter_->ignores_body(direction); }
+  bool ignores_trailers(Direction direction) const override { return filter_->ignores_trailers(direction); }
   void OnFinish() override {
     stream_.Note("finish");
     filter_->OnFinish();

@@ -59,7 +59,8 @@ void MemoryStream::Rewind() {
   maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Rewind();
   for (Side& side : sides_) {
     side.message.body.clear();
-    side.sent = side.over = side.woken = side.body_came = false;
+    side.sent = side.over = side.woken = side.body_came = side.trailers_exist = false;
+    side.message.trailers.clear();
   }
   reset_ = local_ = false;
   if (!notes_.empty()) notes_.clear();
@@ -179,6 +180,12 @@ HeaderMap* MemoryStream::headers(HeaderMapKind kind) {
   const Side& side = sides_[index / 2];
   const bool exists = index % 2 == 0 ? side.exists : side.trailers_exist;
   return exists ? &maps_[index] : nullptr;
+}
+
+HeaderMap* MemoryStream::AddTrailers(Direction direction) {
+  Side& side = this->side(direction);
+  side.trailers_exist = side.trailers_exist || !side.message.trailers.empty();
+  return &maps_[direction == Direction::kRequest ? 1 : 3];
 }
 
 std::optional<PropertyValue> MemoryStream::property(Property property) {
