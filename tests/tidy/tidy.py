@@ -20,8 +20,10 @@ ARROWS = {
     "http": {"base", "public"},
     "host": {"base", "public"},
     "memhost": {"base", "http", "host", "public"},
+    "scenario": {"base", "http", "host", "memhost", "public"},
+    "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "host", "memhost", "scenario", "public"},
     "nginx": {"base", "http", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "host", "memhost", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "host", "memhost", "conformance", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
