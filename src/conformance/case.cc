@@ -72,12 +72,18 @@ class Parser {
 
  private:
   std::string Line(std::string_view line) {
-    const bool indented = line.starts_with(' ') || line.starts_with('\t');
+    const size_t indent = std::min(line.find_first_not_of(" \t"), line.size());
+    const bool indented = indent > 0;
     if (in_wat_ && (indented || line.empty())) return case_.plugins[wat_plugin_].wat.append(line).append("\n"), "";
     in_wat_ = false;
     line = scenarios::Trim(line);
     if (line.empty() || line.starts_with('#')) return "";
-    if (indented && in_block_) return StepLine(line);
+    if (indented && in_block_) {
+      if (current_ != top_ && indent <= nested_indent_) current_ = top_;
+      const std::string_view name = line.substr(0, std::min(line.find_first_of(" ("), line.size()));
+      if (FindExport(name) != nullptr) return NestedLine(line, indent);
+      return StepLine(line);
+    }
     std::string_view rest = line;
     const std::string_view word = Word(&rest);
     if (word == "about") return case_.about = rest, rest.empty() ? "about wants a sentence" : "";
@@ -148,7 +154,8 @@ class Parser {
   }
   std::string Plugin(std::string_view rest) {
     const std::string_view name = Word(&rest);
-    if (name.empty() || Find(name) != nullptr) return "plugin wants a name that is not there yet";
+    const bool known = std::any_of(case_.plugins.begin(), case_.plugins.end(), [&](const CasePlugin& one) { return one.spec.name == name; });
+    if (name.empty() || known) return "plugin wants a name that is not there yet";
     CasePlugin plugin;
     plugin.spec.name = name;
     return Options(rest, case_.plugins.emplace_back(std::move(plugin)));
@@ -230,11 +237,21 @@ class Parser {
     Narrow(row->versions);
     for (const Value& value : block.args) Note(block.plugin, value);
     case_.blocks.push_back(std::move(block));
+    top_ = current_ = case_.blocks.size() - 1;
     return in_block_ = true, "";
+  }
+  /// A call of the allocator, by the host call in the line behind its own.
+  std::string NestedLine(std::string_view line, size_t indent) {
+    const size_t top = top_;
+    const std::string plugin = case_.plugins[case_.blocks[top].plugin].spec.name;
+    if (auto message = BlockLine(plugin + ":" + std::string(line)); !message.empty()) return message;
+    case_.blocks.back().nested = true;
+    case_.blocks[top].steps.push_back({.kind = Step::Kind::kNested, .line = number_, .nested = case_.blocks.size() - 1});
+    return top_ = top, nested_indent_ = indent, "";
   }
 
   std::string StepLine(std::string_view line) {
-    Block& block = case_.blocks.back();
+    Block& block = case_.blocks[current_];
     if (block.after_restart) return "a new instance plays what the first one did: no steps behind restart";
     if (block.returns) return "nothing comes behind return";
     Cursor at(line);
@@ -336,7 +353,7 @@ class Parser {
   int number_;
   uint8_t possible_ = kAllVersions;
   bool in_block_ = false, in_wat_ = false, restarted_ = false, unloading_ = false;
-  size_t wat_plugin_ = 0;
+  size_t wat_plugin_ = 0, top_ = 0, current_ = 0, nested_indent_ = 0;
   scenarios::ExchangeParser exchanges_{[this](std::string_view name) { return Find(name) != nullptr; }};
 };
 

@@ -25,12 +25,13 @@ struct Answer {
 
 /// One thing a guest does in a callback.
 struct Step {
-  enum class Kind : uint8_t { kCall, kTrap, kLoop } kind = Kind::kCall;
+  enum class Kind : uint8_t { kCall, kTrap, kLoop, kNested } kind = Kind::kCall;
   int line = 0;
   const abi::HostFunction* row = nullptr;
   std::string_view module;      ///< "env" or WASI's
   std::vector<Value> args;      ///< one each Wasm parameter; kAny: the guest's own choice
   Answer strict, lenient;
+  size_t nested = 0;            ///< kNested: index of the block, which is called by the call that follows
 };
 
 /// One call of a callback, or of a start function or allocator.
@@ -43,6 +44,7 @@ struct Block {
   bool held = false;            ///< earlier ones without end of stream are answered with PAUSE, unseen
   bool after_restart = false;   ///< of a new instance: plays again what the first one played
   bool at_unload = false;
+  bool nested = false;          ///< of an allocator, inside of a call
   std::vector<Step> steps;
   std::optional<Value> returns;
 };

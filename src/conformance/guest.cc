@@ -228,6 +228,7 @@ class Writer {
   }
 
   std::string Code(const Step& step) {
+    if (step.kind == Step::Kind::kNested) return "";
     if (step.kind == Step::Kind::kTrap) return "(unreachable)\n";
     if (step.kind == Step::Kind::kLoop) return "(loop $forever (br $forever))\n";
     const std::vector<std::string> args = Args(step);
