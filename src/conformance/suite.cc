@@ -84,6 +84,7 @@ class PhaseTable {
     std::string_view rest = line;
     const std::string_view word = Word(&rest);
     if (word == "nginx") return nginx_ = line, "";
+    if (word == "abi") return abi_ = rest.empty() ? "" : std::string(line) + "\n", "";
     if (word == "phases") {
       while (!rest.empty()) columns_.emplace_back(Word(&rest));
       return "";
@@ -107,7 +108,7 @@ class PhaseTable {
     std::string name = Folder(row->section) + "/" + Dashed(function) + (trailers ? ".phases-trailers" : ".phases");
     const auto same = std::count_if(cases_.begin(), cases_.end(), [&](const CaseText& one) { return one.name.starts_with(name); });
     if (same > 0) name += "-" + std::to_string(same + 1);
-    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + "ignore proxy_on_tick\n";
+    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_ + "ignore proxy_on_tick\n";
     bool waited = false, requested = false;
     std::string after;
     for (const Phase& phase : kPhases) {
@@ -134,7 +135,7 @@ class PhaseTable {
   bool Has(std::string_view phase) const { return std::find(columns_.begin(), columns_.end(), phase) != columns_.end(); }
 
   const std::string file_;
-  std::string nginx_;
+  std::string nginx_, abi_;
   std::vector<std::string> columns_;
   std::vector<CaseText> cases_;
 };
