@@ -43,6 +43,7 @@ constexpr const char* kInspectAbout = R"(Says what a plugin is and whether Weir 
 Examples:
   weir inspect plugin.wasm
   weir inspect plugin.wasm --json | jq '.imports[] | select(.offer != "works")'
+  weir inspect --properties                      what plugins can read: paths, types, where and when
 
 Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
 )";
@@ -93,6 +94,8 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
   }
   AddMany(*run, "--listen", flags.listen, "where to listen (default 127.0.0.1:8080); may be repeated", "ADDRESS:PORT");
   run->add_option("--to", flags.to, "upstream: http://HOST:PORT or https://HOST:PORT (default: a built-in page)")->type_name("URL");
+  AddMany(*run, "--cluster", flags.clusters, "what plugins may call by that name: authz=https://authz.internal:8443", "NAME=URL");
+  AddMany(*run, "--allow-host", flags.allow_hosts, "a host that plugins may call by its own name: HOST[:PORT], *.DOMAIN or any", "HOST");
   run->add_option("--tls-certificate", flags.certificate, "listen with TLS: certificate chain, PEM")->type_name("FILE");
   run->add_option("--tls-key", flags.key, "its key, PEM")->type_name("FILE");
   run->add_flag("--http2", flags.http2, "HTTP/2 (without TLS: HTTP/2 alone, by prior knowledge)");
@@ -105,7 +108,8 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
 
 void AddRest(CLI::App& app, Request& request) {
   CLI::App* inspect = app.add_subcommand("inspect", kInspectAbout)->callback([&] { request.command = Command::kInspect; });
-  inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm")->required();
+  CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
+  inspect->add_flag("--properties", request.inspect.properties, "what proxy_get_property answers, in place of a plugin")->excludes(file);
   inspect->add_flag("--json", request.inspect.json, "for programs");
 
   CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
@@ -203,8 +207,14 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return Run(request.run);
+<<<<<<< HEAD
     case Command::kInspect: return Inspect(request.inspect);
     case Command::kConformance: return Conformance(request.conformance);
+=======
+    case Command::kInspect:
+      if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
+      return Inspect(request.inspect);
+>>>>>>> main
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);
@@ -314,12 +324,22 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
   WEIR_TRY(out.config.plugins, PluginsInOrder(run, flags));
   out.yaml_file = flags.file;
   if (!flags.file.empty()) {
-    const bool both = !flags.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2;
-    if (both) return Usage("--file has plugins, listeners and upstreams in it: leave out --plugin, --listen, --to, --tls-… and --http2");
+    const bool both = !flags.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2 ||
+                      !flags.clusters.empty() || !flags.allow_hosts.empty();
+    if (both) {
+      return Usage("--file has plugins, listeners, upstreams and clusters in it: leave out --plugin, --listen, --to, --cluster, "
+                   "--allow-host, --tls-… and --http2");
+    }
     return {};
   }
   if (out.config.plugins.empty()) return Usage("nothing to run: give --plugin FILE.wasm or --file weir.yaml");
   if (flags.certificate.empty() != flags.key.empty()) return Usage("--tls-certificate and --tls-key go together");
+  for (const std::string& text : flags.clusters) {
+    Result<RunCluster> cluster = ParseClusterFlag(text);
+    if (!cluster) return Usage("--cluster " + cluster.error().message);
+    out.config.clusters.push_back(*std::move(cluster));
+  }
+  out.config.allow_hosts = flags.allow_hosts;
   RunRoute route;
   for (const RunPlugin& plugin : out.config.plugins) route.plugins.push_back(plugin.name);
   if (!flags.to.empty()) {

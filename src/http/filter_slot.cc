@@ -25,10 +25,8 @@ constexpr std::string_view kNotes[] = {
 static_assert(std::size(kNotes) == static_cast<size_t>(ChainNote::kBadLocalStatus) + 1);
 
 bool IsKnownProperty(std::string_view path) {
-  for (const PropertyRow& row : kProperties) {
-    if (row.path == path) return true;
-  }
-  return false;
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
 }
 
 }  // namespace
