@@ -1,6 +1,8 @@
 // What nginx.conf says: plugins (http{}), and which of them work where (http, server, location).
 #pragma once
 
+#include <unordered_map>
+
 #include "nginx/ngx.h"
 #include "weir/plugin.h"
 
@@ -35,6 +37,8 @@ struct MainConf {
   uint64_t body_bytes = 0;      ///< weir_max_body; 0: not given
   Node node;                    ///< weir_node
   bool node_set = false;
+  /// What chooses a peer of each upstream, behind WatchUpstreams.
+  std::unordered_map<const ngx_http_upstream_srv_conf_t*, ngx_http_upstream_init_peer_pt> watched_upstreams;
 };
 
 struct LocationConf {
