@@ -87,6 +87,8 @@ class HttpStream {
   virtual std::optional<PropertyValue> property(Property property) = 0;
   /// Values by free path (segments joined by '.'): set by plugins of this stream's chain, or the embedder's variables ("ngx.*").
   virtual std::optional<std::string> custom_property(std::string_view path) = 0;
+  /// All that plugins of this chain have set.
+  virtual HeaderList custom_properties() = 0;
   /// False: that path is read-only or no such variable.
   virtual bool SetCustomProperty(std::string_view path, std::string_view value) = 0;
   /// Choose the route again after the headers changed. [0.1.0 proxy_clear_route_cache]

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/nearest_name.h"
+#include "host/log.h"
 #include "nginx/config.h"
 
 namespace weir::nginx {
@@ -120,6 +121,12 @@ constexpr Argument kArguments[] = {
        }
        plugin.spec.statuses = value == "strict" ? Statuses::kStrict : Statuses::kLenient;
        return {};
+     }},
+    {"stderr_level", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       const std::optional<LogLevel> level = LogLevelOf(value);
+       if (level) plugin.spec.stderr_level = *level;
+       return level ? "" : "must be trace, debug, info, warn, error or critical, not \"" + std::string(value) + "\"";
      }},
     {"header_pause", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {

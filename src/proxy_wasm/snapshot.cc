@@ -29,12 +29,12 @@ void SnapshotMap::ForEach(Visitor& visitor) const {
     if (!visitor.OnHeader(key, value)) return;
 }
 
-SnapshotStream::SnapshotStream(HttpStream& stream) {
+SnapshotStream::SnapshotStream(HttpStream& stream) : custom_(stream.custom_properties()) {
   for (size_t i = 0; i < kHeaderMapKinds; ++i) {
     if (HeaderMap* map = stream.headers(HeaderMapKind(i))) maps_[i].emplace(*map);
   }
   for (const PropertyRow& row : kProperties) {
-    if (row.from != PropertyFrom::kEmbedder) continue;
+    if (row.from != PropertyFrom::kEmbedder && row.from != PropertyFrom::kRequestId) continue;
     if (auto value = stream.property(row.property)) properties_.emplace(row.property, std::move(*value));
   }
 }
@@ -42,6 +42,12 @@ SnapshotStream::SnapshotStream(HttpStream& stream) {
 HeaderMap* SnapshotStream::headers(HeaderMapKind kind) {
   auto& map = maps_[size_t(kind)];
   return map ? &*map : nullptr;
+}
+
+std::optional<std::string> SnapshotStream::custom_property(std::string_view path) {
+  for (const auto& [key, value] : custom_)
+    if (key == path) return value;
+  return std::nullopt;
 }
 
 std::optional<PropertyValue> SnapshotStream::property(Property property) {

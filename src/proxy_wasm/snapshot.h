@@ -34,7 +34,8 @@ class SnapshotStream final : public HttpStream {
   bool SendLocalResponse(LocalResponse) override { return false; }
   void Reset(Direction) override {}
   std::optional<PropertyValue> property(Property property) override;
-  std::optional<std::string> custom_property(std::string_view) override { return std::nullopt; }
+  std::optional<std::string> custom_property(std::string_view path) override;
+  HeaderList custom_properties() override { return custom_; }
   bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
   void ClearRouteCache() override {}
   void Fail() override {}
@@ -42,6 +43,7 @@ class SnapshotStream final : public HttpStream {
  private:
   std::optional<SnapshotMap> maps_[kHeaderMapKinds];
   std::map<Property, PropertyValue> properties_;
+  HeaderList custom_;
 };
 
 }  // namespace weir::proxy_wasm
