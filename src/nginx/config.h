@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "nginx/clusters.h"
 #include "nginx/ngx.h"
 #include "weir/plugin.h"
 
@@ -39,6 +40,9 @@ struct MainConf {
   bool node_set = false;
   /// What chooses a peer of each upstream, behind WatchUpstreams.
   std::unordered_map<const ngx_http_upstream_srv_conf_t*, ngx_http_upstream_init_peer_pt> watched_upstreams;
+  std::vector<ClusterConf> clusters;   ///< weir_cluster lines
+  std::vector<Cluster> upstreams;      ///< those and the upstream{} blocks, made by InitMain
+  std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
 };
 
 struct LocationConf {
