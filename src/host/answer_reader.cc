@@ -65,14 +65,8 @@ class HttpReader final : public AnswerReader {
 };
 
 GrpcStatus StatusOf(const CallOutcome& outcome) {
-  switch (outcome.failure) {
-    case CallFailure::kNone: return GrpcStatus::kOk;
-    case CallFailure::kTimeout: return GrpcStatus::kDeadlineExceeded;
-    case CallFailure::kTooLarge: return GrpcStatus::kResourceExhausted;
-    case CallFailure::kProtocol: return GrpcStatus::kInternal;
-    case CallFailure::kReset: return outcome.http2_error ? StatusOfReset(outcome.http2_error) : GrpcStatus::kUnavailable;
-    default: return GrpcStatus::kUnavailable;
-  }
+  if (outcome.failure == CallFailure::kReset && outcome.http2_error) return StatusOfReset(outcome.http2_error);
+  return StatusOfFailure(outcome.failure);
 }
 
 class GrpcReader final : public AnswerReader {

@@ -108,6 +108,16 @@ GrpcStatus StatusOfReset(uint32_t http2_error) {
   }
 }
 
+GrpcStatus StatusOfFailure(CallFailure failure) {
+  switch (failure) {
+    case CallFailure::kNone: return GrpcStatus::kOk;
+    case CallFailure::kTimeout: return GrpcStatus::kDeadlineExceeded;
+    case CallFailure::kTooLarge: return GrpcStatus::kResourceExhausted;
+    case CallFailure::kProtocol: return GrpcStatus::kInternal;
+    default: return GrpcStatus::kUnavailable;
+  }
+}
+
 std::optional<GrpcStatus> ParseGrpcStatus(std::string_view text) {
   uint32_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

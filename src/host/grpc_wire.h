@@ -27,6 +27,8 @@ HeaderList DecodeMetadata(HeaderList headers);
 GrpcStatus StatusOfHttp(int http_status);
 /// Of a stream that was reset with that HTTP/2 error code. [gRPC over HTTP/2 §HTTP2 Transport Mapping, Errors]
 GrpcStatus StatusOfReset(uint32_t http2_error);
+/// Of a call that failed before the server gave a status. kOk for kNone.
+GrpcStatus StatusOfFailure(CallFailure failure);
 /// nullopt: not a number of grpc-status. Numbers over 16 are kUnknown.
 std::optional<GrpcStatus> ParseGrpcStatus(std::string_view text);
 
