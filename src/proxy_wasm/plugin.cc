@@ -73,7 +73,7 @@ bool ProxyWasmPlugin::EnsureUp() {
     if (!down_said_) {
       core_.Log(LogLevel::kCritical,
                 core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
-                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried, its streams get on_error=" +
+                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried and has to serve one stream well; the others get on_error=" +
                     (core_.spec.on_error == OnError::kClosed ? "closed" : "open"));
     }
     down_said_ = true;
@@ -84,13 +84,38 @@ bool ProxyWasmPlugin::EnsureUp() {
     Failed("restart", started.error().message);
     return false;
   }
-  if (down_said_) core_.Log(LogLevel::kWarn, core_.prefix() + "up again");
-  down_said_ = false;
+  if (down_said_) {
+    probing_ = true;
+    probe_context_ = 0;
+    probe_until_ns_ = now_ns + uint64_t(core_.spec.limits.restart_interval_ms) * 1'000'000;
+    core_.stats.up = false;
+  }
   return true;
+}
+
+bool ProxyWasmPlugin::Admit() {
+  bool admitted = EnsureUp();
+  if (admitted && vm_->pending()) [[unlikely]] {
+    FinalizeReady();
+    admitted = EnsureUp();
+  }
+  if (admitted && probing_) [[unlikely]] {
+    if (core_.host.clock.MonotonicNs() >= probe_until_ns_) Proved();
+    admitted = !probing_ || probe_context_ == 0;
+  }
+  if (!admitted) ++core_.stats.streams_refused;
+  return admitted;
+}
+
+void ProxyWasmPlugin::Proved() {
+  probing_ = down_said_ = false;
+  core_.stats.up = true;
+  core_.Log(LogLevel::kWarn, core_.prefix() + "up again");
 }
 
 void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) {
   ++core_.stats.failures;
+  probing_ = false;
   core_.stats.last_error = message;
   core_.stats.up = restarts_.available(core_.host.clock.MonotonicNs());
   core_.Log(LogLevel::kError, std::string(what) + " failed: " + message);
@@ -117,11 +142,7 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
 }
 
 std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
-  if (!EnsureUp()) return nullptr;
-  if (vm_->pending()) [[unlikely]] {
-    FinalizeReady();
-    if (!EnsureUp()) return nullptr;
-  }
+  if (!Admit()) return nullptr;
   if (vm_->contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "the limit of contexts is reached: " + std::to_string(core_.spec.limits.contexts));
     return nullptr;
@@ -131,6 +152,7 @@ std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "this instance has used all context ids");
     return nullptr;
   }
+  if (probing_) probe_context_ = id;
   std::unique_ptr<Context> context(new (pool_) Context(*this, *vm_, stream, id));
   if (!context->Create()) {
     OnDeath(context.get(), Name(Callback::kOnContextCreate));
@@ -142,6 +164,7 @@ std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
 
 void ProxyWasmPlugin::OnTick() {
   if (!vm_ && (!EnsureUp() || core_.tick_ms == 0)) return;
+  if (probing_ && core_.host.clock.MonotonicNs() >= probe_until_ns_) Proved();
   if (!vm_->Call(Callback::kOnTick, nullptr, nullptr, kRootContextId)) return OnDeath(nullptr, Name(Callback::kOnTick));
   FinalizeReady();
 }

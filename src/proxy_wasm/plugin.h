@@ -46,12 +46,20 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   /// Ends the contexts whose proxy_done came, or whose time is over.
   void FinalizeReady();
   uint64_t done_deadline_ns();
+  /// The stream of that context is over, and the instance lives.
+  void StreamEnded(uint32_t context) {
+    if (probing_ && context == probe_context_) [[unlikely]] Proved();
+  }
   ContextPool& pool() { return pool_; }
 
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
   /// An instance, now or made now. False: down.
   bool EnsureUp();
+  /// EnsureUp for a stream. After the plugin was down, the new instance is on probation: one stream has it, the others get on_error until
+  /// that one is over, or the instance has lived for restart_interval_ms.
+  bool Admit();
+  void Proved();
   Result<void> Spawn();
   void Failed(std::string_view what, const std::string& message);
 
@@ -73,6 +81,9 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   RestartBudget restarts_;
   std::unique_ptr<Vm> vm_;
   bool down_said_ = false;  ///< the log knows that the plugin is down
+  bool probing_ = false;    ///< the instance has still to prove itself
+  uint32_t probe_context_ = 0;  ///< the stream that has it; 0: none yet
+  uint64_t probe_until_ns_ = 0;
 };
 
 }  // namespace weir::proxy_wasm
