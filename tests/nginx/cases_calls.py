@@ -164,6 +164,16 @@ def allowed_host(t, n):
     assert line.startswith(f"http 127.0.0.1:{n.authz.port} 200 ") and line.endswith("body=5 trailers=0 sssss"), line
 
 
+@each([("any", "any", True), ("its address and port", "127.0.0.1:{authz_port}", True), ("its address", "127.0.0.1", True), ("names below a domain", "*.0.0.1", True),
+       ("another port", "127.0.0.1:1", False), ("another host", "localhost", False), ("a name", "*.example.org example.org", False), ("an empty end", "0.0.1", False)])
+def allowed_hosts(t, patterns, allowed):
+    n = calling(t)
+    n.conf.write_text(n.conf.read_text().replace("weir_cluster authz", f"weir_allow_hosts {patterns.replace('{authz_port}', str(n.authz.port))}; weir_cluster authz"))
+    n.start()
+    line = one(n, f"rh http 127.0.0.1:{n.authz.port} GET /sized/1 1000")
+    assert (" 200 " in line) == allowed and (re.search(r"=\d+$", line) is None) == allowed, line
+
+
 @each([("refused", "gone GET /", 1), ("closed", "authz GET /reset", 1), ("reset", "authz GET /rst", 1), ("cut", "authz GET /cut/1000", 1),
        ("over the limit", "small GET /sized/1001", 1), ("chunks over the limit", "small GET /chunked/100/11", 1), ("time-out of the call", "authz GET /slow/900 100", 1),
        ("time-out of the cluster", "quick GET /slow/900 0", 1)], main)
