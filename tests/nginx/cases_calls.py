@@ -1,11 +1,14 @@
 """HTTP calls of plugins through NGINX, by the guest tests/guests/calls.c: what it does is said by the header x-do, what came of it by x-call."""
+import pathlib
 import re
+import tempfile
 import threading
 import time
 
 from cases import case, each, equal, has, lacks, site
+from cases_run import Run
 from client import Connection, message, request
-from harness import free_port, plugin, wait_for
+from harness import Settings, free_port, plugin, wait_for
 from upstream import Upstream
 
 
@@ -410,3 +413,51 @@ def http_auth_random(t, name):
         r = request(n.port, "/echo")
         equal((r.status, r.get("powered-by")), (status, "proxy-wasm"))
     equal((bin_.last().target, bin_.last().get("Host")), ("/bytes/1", "httpbin.org"))
+
+
+# ---- weir run
+
+@case()
+def weir_run_by_flags(t):
+    """The server of --to may be called by the name upstream; --cluster and --allow-host are the two directives."""
+    port = free_port()
+    url = f"127.0.0.1:{t.up.port}"
+    with Run("run", "--plugin", Settings.guests / "calls.wasm", "--to", f"http://{url}", "--cluster", f"authz=http://{url}", "--allow-host", url,
+             "--listen", f"127.0.0.1:{port}") as run:
+        run.start(port)
+        r, lines = do(None, ";".join(f"rh http {name} GET /sized/1 1000" for name in ("authz", "upstream", url, "nosuch")), port=port)
+        equal(r.status, 200)
+        equal(sorted(line.split(" headers")[0] for line in lines), sorted(["http authz 200", "http upstream 200", f"http {url} 200", lines[0]]))
+        assert re.match(r"http nosuch=\d+$", lines[0]), lines
+
+
+@case()
+def weir_run_by_a_file(t):
+    port, folder = free_port(), pathlib.Path(tempfile.mkdtemp(prefix="weir-run-"))
+    n = t.nginx("", "location / { return 200 'over $https'; }").start()
+    (folder / "ca.pem").write_bytes((n.dir / "cert.pem").read_bytes())
+    (folder / "weir.yaml").write_text(f"""
+clusters:
+  authz: {{url: "https://127.0.0.1:{n.tls}", ca: ca.pem, host: weir.test, timeout: 2s, http2: on}}
+  plain: http://127.0.0.1:{t.up.port}
+upstreams:
+  app: http://127.0.0.1:{t.up.port}
+  secure: {{servers: ["127.0.0.1:{n.tls}"], tls: {{ca: ca.pem, name: weir.test}}}}
+plugins:
+  c: {Settings.guests}/calls.wasm
+listeners:
+  - {{listen: "127.0.0.1:{port}", plugins: [c], to: app}}
+""")
+    with Run("run", "--file", folder / "weir.yaml", folder=folder) as run:
+        run.start(port)
+        for name, wanted in (("authz", "over on"), ("plain", "sss"), ("secure", "over on"), ("app", "sss")):
+            line = one(None, f"rh http {name} GET /sized/3 1000", port=port)
+            assert line.startswith(f"http {name} 200 ") and line.endswith(wanted), line
+    with Run("run", "--plugin", Settings.guests / "calls.wasm", "--cluster", "authz=ftp://x", "--print-config") as run:
+        code, text = run.once()
+        equal(code, 0, text)
+        has(text, 'weir_cluster "authz" "ftp://x";')
+    with Run("run", "--plugin", Settings.guests / "calls.wasm", "--cluster", "authz=ftp://x", "--listen", f"127.0.0.1:{port}") as run:
+        code, text = run.once()
+        equal(code, 1, text)
+        has(text, 'cluster "authz": "ftp://x" is not http://')
