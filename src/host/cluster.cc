@@ -82,7 +82,8 @@ std::optional<Endpoint> ParseEndpoint(std::string_view url, std::string_view tls
     if (!rest.starts_with('/') || rest.size() > kUnixPathBytesMax) return std::nullopt;
     endpoint.unix_socket = rest;
     endpoint.text = "unix:" + endpoint.unix_socket;
-    endpoint.origin = scheme + (tls_name.empty() ? "localhost" : std::string(tls_name));
+    endpoint.authority = tls_name.empty() ? "localhost" : std::string(tls_name);
+    endpoint.origin = scheme + endpoint.authority;
     return endpoint;
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
@@ -90,12 +91,10 @@ std::optional<Endpoint> ParseEndpoint(std::string_view url, std::string_view tls
   if (!host) return std::nullopt;
   const std::string port = host->port.empty() ? (endpoint.tls ? "443" : "80") : std::string(host->port);
   endpoint.text = std::string(host->host) + ":" + port;
-  if (tls_name.empty() || !endpoint.tls) {
-    endpoint.origin = scheme + endpoint.text;
-  } else {
-    endpoint.origin = scheme + std::string(tls_name) + ":" + port;
-    endpoint.connect_to = "::" + endpoint.text;
-  }
+  const bool named = endpoint.tls && !tls_name.empty();
+  endpoint.authority = named ? std::string(tls_name) + ":" + port : endpoint.text;
+  endpoint.origin = scheme + endpoint.authority;
+  if (named) endpoint.connect_to = "::" + endpoint.text;
   return endpoint;
 }
 
