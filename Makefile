@@ -11,7 +11,7 @@ serve := python3 scripts/serve.py --weir $(weir) --port $(PORT)
 
 help:
 	@echo 'make build     install what is missing, build build/bin/weir and build/lib/…'
-	@echo '               (the first time about a quarter of an hour on two cores: it builds Wasmtime)'
+	@echo '               (the first time about ten minutes on two cores: it builds Wasmtime)'
 	@echo 'make run       NGINX with an example plugin and a small upstream, on http://127.0.0.1:8080'
 	@echo '               PORT=8081   PLUGIN=path.wasm   CONFIG=file   change what it serves'
 	@echo 'make waf       the same with Coraza, a web application firewall'
@@ -22,7 +22,7 @@ help:
 
 build:
 	@scripts/setup.sh
-	@scripts/build.sh release
+	@scripts/build.sh release product
 
 plugins:
 	@scripts/setup.sh

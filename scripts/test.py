@@ -30,6 +30,7 @@ STEPS = [
     ("release build", ["scripts/build.sh", "release"]),
     ("plugins", ["plugins/build.sh"]),
     ("build with AddressSanitizer and UBSan", ["scripts/build.sh", "asan"]),
+    ("build with ThreadSanitizer", ["scripts/build.sh", "tsan"]),
 ]
 # Sanitizers end the process on a finding, so that it is a failed test.
 ASAN = {"ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=0", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
@@ -38,6 +39,7 @@ SUITES = [
     ("tidy", "line", [*PYTHON, "tests/tidy/tidy.py"], {}),
     ("unit", "ctest", ["build"], {}),
     ("unit-asan", "ctest", ["build-asan"], ASAN),
+    ("unit-tsan", "ctest", ["build-tsan"], {}),
     ("nginx", "junit", [*PYTHON, "tests/nginx/run.py", "--junit", "{junit}"], {}),
     ("nginx-asan", "junit", [*PYTHON, "tests/nginx/run.py", "--asan", "--junit", "{junit}"], {}),
 ]

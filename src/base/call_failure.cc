@@ -3,17 +3,8 @@
 namespace weir {
 
 std::string_view Name(CallFailure failure) {
-  switch (failure) {
-    case CallFailure::kNone: return "ok";
-    case CallFailure::kTimeout: return "timeout";
-    case CallFailure::kResolve: return "resolve";
-    case CallFailure::kConnect: return "connect";
-    case CallFailure::kTls: return "tls";
-    case CallFailure::kReset: return "reset";
-    case CallFailure::kTooLarge: return "too_large";
-    case CallFailure::kProtocol: return "protocol";
-  }
-  return "?";
+  constexpr std::string_view kNames[] = {"none", "timeout", "resolve", "connect", "tls", "reset", "too_large", "protocol"};
+  return kNames[static_cast<size_t>(failure)];
 }
 
 }  // namespace weir

@@ -1,4 +1,4 @@
-"""gRPC through grpc_pass, with a real client and server (Python's grpcio, when it is installed): every kind of call, trailers, pauses."""
+"""gRPC through grpc_pass, with a real client and server (Python's grpcio): every kind of call, trailers, pauses."""
 import time
 from concurrent import futures
 
@@ -51,7 +51,7 @@ class Service:
 @site
 def main(t):
     if grpc is None:
-        raise Skip("no grpcio here: pip install grpcio")
+        raise Skip("no grpcio here: apt-get install python3-grpcio")
     service = Service()
     n = t.nginx("weir_plugin s {guests}/script.wasm;", "location / { weir s; client_max_body_size 0; grpc_pass grpc://127.0.0.1:%d; } location /off { grpc_pass grpc://127.0.0.1:%d; }" % (service.port, service.port))
     n.service = service

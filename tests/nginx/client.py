@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import time
 
 
 class Response:
@@ -130,11 +131,11 @@ def curl(url, *arguments, body=None, timeout=10):
 def h2(port, target="/echo", headers=(), body=None, *, method=None, tls=False, timeout=10, arguments=(), early=False):
     """`early`: the answer may come before the body was read. NGINX 1.22 then resets the stream behind its answer, and curl, when the reset overtakes
     its reading, reports a stream without a response: so with `deny all` and no module at all. Such a request is sent again."""
-    for _ in range(20):
+    deadline = time.monotonic() + timeout
+    while True:
         result = h2_once(port, target, headers, body, method=method, tls=tls, timeout=timeout, arguments=arguments)
-        if result.status or not early:
-            break
-    return result
+        if result.status or not early or time.monotonic() > deadline:
+            return result
 
 
 def h2_once(port, target, headers, body, *, method, tls, timeout, arguments):

@@ -11,6 +11,11 @@ import tempfile
 import time
 from xml.sax.saxutils import quoteattr
 
+# The Python that scripts/packages.txt installs packages for (grpcio and more); another one, first in PATH, may lack them.
+PYTHON = "/usr/bin/python3"
+if sys.executable != PYTHON and os.path.exists(PYTHON):
+    os.execv(PYTHON, [PYTHON, *sys.argv])
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import cases  # noqa: E402
