@@ -12,8 +12,9 @@ constexpr ngx_msec_t kRetryFirstMs = 1000, kRetryMaxMs = 60'000;
 Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
+      calls_(cycle, conf),
       host_{log_,     clock_, services_.shared_data(), services_.queues(), services_.metrics(),
-            timers_,  services_.foreign_functions(), services_.calls()},
+            timers_,  services_.foreign_functions(), calls_.calls()},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "nginx/calls.h"
 #include "nginx/config.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
@@ -18,6 +19,8 @@ class Worker {
   /// `conf` and `cycle` outlive the worker.
   Worker(ngx_cycle_t* cycle, MainConf& conf);
   ~Worker();
+  /// At the end of the process, while requests may still be there.
+  void StopCalls() { calls_.Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
@@ -33,6 +36,7 @@ class Worker {
   SystemClock clock_;
   NgxTimers timers_;
   Services services_;
+  NgxCalls calls_;
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;
