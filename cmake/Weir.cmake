@@ -37,7 +37,7 @@ endif()
 function(weir_test_environment name)
   if(WEIR_SANITIZE STREQUAL "thread")
     # Wasmtime makes a trap's backtrace in the handler of the guest's own, synchronous signal.
-    set_property(TEST ${name} PROPERTY ENVIRONMENT "TSAN_OPTIONS=report_signal_unsafe=0")
+    set_property(TEST ${name} PROPERTY ENVIRONMENT "TSAN_OPTIONS=report_signal_unsafe=0 suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
   endif()
 endfunction()
 # weir_test(NAME SOURCES … DEPENDS … [LABEL unit|conformance|slow]): an executable NAME of GoogleTests, one ctest each file.

@@ -114,11 +114,18 @@ class Timers {
 
 /// What an answer of a foreign function is: `found` false when there is none of that name.
 struct ForeignAnswer {
-  enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure } status = Status::kNotFound;
+  enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure, kSerializationFailure } status = Status::kNotFound;
   std::string bytes;
 };
 
-/// Functions an embedder offers by name. [0.2.1 §Foreign function interface]
+/// Functions an embedder offers by name, beside the built-in ones of docs/foreign-functions.md, which come first. Filled before plugins
+/// are loaded; called on the thread that serves the plugin, so they must not wait. [0.2.1 §Foreign function interface]
+///
+///     host.foreign_functions["geo.country"] = [&db](Plugin&, std::string_view address) -> ForeignAnswer {
+///       auto country = db.Find(address);
+///       if (!country) return {ForeignAnswer::Status::kBadArgument, {}};
+///       return {ForeignAnswer::Status::kOk, *country};
+///     };
 using ForeignFunction = std::function<ForeignAnswer(Plugin& plugin, std::string_view argument)>;
 using ForeignFunctions = std::map<std::string, ForeignFunction, std::less<>>;
 

@@ -80,6 +80,8 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
   }
   AddMany(*run, "--listen", flags.listen, "where to listen (default 127.0.0.1:8080); may be repeated", "ADDRESS:PORT");
   run->add_option("--to", flags.to, "upstream: http://HOST:PORT or https://HOST:PORT (default: a built-in page)")->type_name("URL");
+  AddMany(*run, "--cluster", flags.clusters, "what plugins may call by that name: authz=https://authz.internal:8443", "NAME=URL");
+  AddMany(*run, "--allow-host", flags.allow_hosts, "a host that plugins may call by its own name: HOST[:PORT], *.DOMAIN or any", "HOST");
   run->add_option("--tls-certificate", flags.certificate, "listen with TLS: certificate chain, PEM")->type_name("FILE");
   run->add_option("--tls-key", flags.key, "its key, PEM")->type_name("FILE");
   run->add_flag("--http2", flags.http2, "HTTP/2 (without TLS: HTTP/2 alone, by prior knowledge)");
@@ -291,12 +293,22 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
   WEIR_TRY(out.config.plugins, PluginsInOrder(run, flags));
   out.yaml_file = flags.file;
   if (!flags.file.empty()) {
-    const bool both = !flags.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2;
-    if (both) return Usage("--file has plugins, listeners and upstreams in it: leave out --plugin, --listen, --to, --tls-… and --http2");
+    const bool both = !flags.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2 ||
+                      !flags.clusters.empty() || !flags.allow_hosts.empty();
+    if (both) {
+      return Usage("--file has plugins, listeners, upstreams and clusters in it: leave out --plugin, --listen, --to, --cluster, "
+                   "--allow-host, --tls-… and --http2");
+    }
     return {};
   }
   if (out.config.plugins.empty()) return Usage("nothing to run: give --plugin FILE.wasm or --file weir.yaml");
   if (flags.certificate.empty() != flags.key.empty()) return Usage("--tls-certificate and --tls-key go together");
+  for (const std::string& text : flags.clusters) {
+    Result<RunCluster> cluster = ParseClusterFlag(text);
+    if (!cluster) return Usage("--cluster " + cluster.error().message);
+    out.config.clusters.push_back(*std::move(cluster));
+  }
+  out.config.allow_hosts = flags.allow_hosts;
   RunRoute route;
   for (const RunPlugin& plugin : out.config.plugins) route.plugins.push_back(plugin.name);
   if (!flags.to.empty()) {

@@ -28,7 +28,7 @@ struct Request {
 
 /// Flags as given, before they become a RunRequest.
 struct RunFlags {
-  std::vector<std::string> plugins, names, listen;
+  std::vector<std::string> plugins, names, listen, clusters, allow_hosts;
   std::vector<std::vector<std::string>> options;  ///< by row of PluginOptions()
   std::string to, file, certificate, key;
   bool http2 = false;

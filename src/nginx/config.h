@@ -1,6 +1,7 @@
 // What nginx.conf says: plugins (http{}), and which of them work where (http, server, location).
 #pragma once
 
+#include "nginx/clusters.h"
 #include "nginx/ngx.h"
 #include "nginx/zone.h"
 #include "weir/plugin.h"
@@ -35,6 +36,9 @@ struct MainConf {
   bool cache_set = false;
   uint64_t body_bytes = 0;      ///< weir_max_body; 0: not given
   ZoneConf zone;                ///< weir_zone
+  std::vector<ClusterConf> clusters;   ///< weir_cluster lines
+  std::vector<Cluster> upstreams;      ///< those and the upstream{} blocks, made by InitMain
+  std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
 };
 
 struct LocationConf {

@@ -88,6 +88,13 @@ constexpr Argument<PluginConf> kArguments[] = {
        plugin.spec.header_pause = value == "stream" ? HeaderPause::kStream : HeaderPause::kHeadersOnly;
        return {};
      }},
+    {"allow", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       Result<Allow> allow = ParseAllow(value);
+       if (!allow) return allow.error().message;
+       plugin.spec.allow = *std::move(allow);
+       return {};
+     }},
     {"on_buffer_full", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
        if (value != "reject" && value != "release") {
@@ -196,6 +203,10 @@ ngx_command_t kCommands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_cluster"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, TakeCluster,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_allow_hosts"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeAllowHosts,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 

@@ -92,6 +92,7 @@ char* InitMain(ngx_conf_t* cf, void* raw) noexcept {
   }
   if (!ResolveUses(cf, conf)) return static_cast<char*>(NGX_CONF_ERROR);
   if (!conf.plugins.empty() && !AddZone(cf, conf.zone)) return static_cast<char*>(NGX_CONF_ERROR);
+  if (!conf.plugins.empty()) conf.upstreams = ClustersOf(cf, conf);
   // `nginx -s reload` reads the configuration too, only to find the pid.
   if (conf.plugins.empty() || ngx_process == NGX_PROCESS_SIGNALLER) return NGX_CONF_OK;
   return CheckPlugins(cf, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
@@ -138,6 +139,7 @@ ngx_int_t InitProcess(ngx_cycle_t* cycle) noexcept {
 
 void ExitProcess(ngx_cycle_t*) noexcept {
   if (g_module.worker != nullptr) g_module.worker->StopWaking();
+  if (g_module.worker != nullptr) g_module.worker->StopCalls();  // no thread runs into the process's last moments
   if (g_module.streams != 0) return;  // nginx ends in the middle of requests: their plugins stay until the process is gone
   delete g_module.worker;
   g_module.worker = nullptr;

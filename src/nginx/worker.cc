@@ -22,8 +22,9 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
       zone_(cycle, conf.zone, NamesOf(conf)),
+      calls_(cycle, conf),
       host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
-            timers_,  services_.foreign_functions(), services_.calls()},
+            timers_,  services_.foreign_functions(), calls_.calls()},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;

@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "nginx/calls.h"
 #include "nginx/config.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
@@ -20,6 +21,8 @@ class Worker {
   /// `conf` and `cycle` outlive the worker.
   Worker(ngx_cycle_t* cycle, MainConf& conf);
   ~Worker();
+  /// At the end of the process, while requests may still be there.
+  void StopCalls() { calls_.Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   void Count(ChainNote note, std::string_view plugin);
@@ -42,6 +45,7 @@ class Worker {
   Services services_;
   ZoneServices zone_;
   std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
+  NgxCalls calls_;
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;

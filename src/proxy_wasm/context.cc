@@ -107,10 +107,12 @@ void Context::OnFinish() {
     deadline_ns_ = plugin_.done_deadline_ns();
     if (stream_ != nullptr) snapshot_ = std::make_unique<SnapshotStream>(*stream_);
     stream_ = snapshot_.get();
-    return;
+    return plugin_.StreamEnded(id_);
   }
   const bool others_pending = vm_->pending();
-  if (Finalize() && others_pending) [[unlikely]] plugin_.FinalizeReady();
+  if (!Finalize()) return;
+  plugin_.StreamEnded(id_);
+  if (others_pending) [[unlikely]] plugin_.FinalizeReady();
 }
 
 bool Context::Done() {
@@ -134,6 +136,7 @@ bool Context::Finalize() {
     return false;
   }
   vm_->contexts().Remove(*this);
+  vm_->callouts().CancelOf(id_);
   stream_ = nullptr;
   vm_ = nullptr;
   return true;

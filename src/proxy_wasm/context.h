@@ -68,6 +68,8 @@ class Context final : public HttpFilter {
   void OnFinish() override;
 
   uint32_t id() const { return id_; }
+  /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
+  bool finishing() const { return finished_; }
   /// Null when the stream is gone without a snapshot.
   HttpStream* stream() const { return stream_; }
   uint64_t header_bytes_written = 0;  ///< names and values, by calls of this context; bounds what a loop of them costs

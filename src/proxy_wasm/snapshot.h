@@ -9,9 +9,11 @@
 
 namespace weir::proxy_wasm {
 
+/// Read only: a copy, or what came with the answer to a call.
 class SnapshotMap final : public HeaderMap {
  public:
   explicit SnapshotMap(const HeaderMap& map);
+  explicit SnapshotMap(HeaderList list) : list_(std::move(list)) {}
   size_t Find(std::string_view name, std::string_view* out, size_t max) const override;
   void ForEach(Visitor& visitor) const override;
   size_t size() const override { return list_.size(); }

@@ -20,6 +20,7 @@ Vm::Vm(Core& core)
       calls_(core, *this),
       wasi_(WasiContextOf(core)),
       selves_{&calls_, &wasi_},
+      callouts_(core),
       budget_ms_(core.spec.limits.start_ms) {}
 
 Error Vm::Trapped(std::string_view where) const {

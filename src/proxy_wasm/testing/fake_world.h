@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -153,6 +154,53 @@ class FakeTimers final : public Timers {
   std::vector<uint32_t> periods;
 };
 
+/// Takes every call to "up" and keeps it; the test answers through `events`.
+class FakeCalls final : public Calls {
+ public:
+  bool KnowsUpstream(std::string_view upstream) override { return upstream == "up" || upstream == "other"; }
+  Result<CallToken> StartHttp(HttpCall call, CallEvents& to) override {
+    if (error) return *error;
+    http.push_back(std::move(call));
+    return Start(to);
+  }
+  Result<CallToken> StartGrpc(GrpcCall call, CallEvents& to) override {
+    if (error) return *error;
+    grpc.push_back(std::move(call));
+    return Start(to);
+  }
+  bool GrpcSend(CallToken token, std::string message, EndOfStream end) override {
+    if (!alive.contains(token) || half_closed.contains(token)) return false;
+    sent.emplace_back(token, std::move(message));
+    if (end == EndOfStream::kYes) half_closed.insert(token);
+    return true;
+  }
+  bool GrpcCloseSend(CallToken token) override { return alive.contains(token) && half_closed.insert(token).second; }
+  void Cancel(CallToken token) override {
+    if (alive.erase(token) > 0) cancelled.push_back(token);
+  }
+  /// A token over; its next event is the last.
+  CallEvents& End(CallToken token) {
+    alive.erase(token);
+    return *events;
+  }
+
+  CallEvents* events = nullptr;
+  std::optional<Error> error;  ///< of the next starts
+  std::vector<HttpCall> http;
+  std::vector<GrpcCall> grpc;
+  std::vector<std::pair<CallToken, std::string>> sent;
+  std::vector<CallToken> cancelled;
+  std::set<CallToken> alive, half_closed;
+  CallToken last = 1000;  ///< tokens are no ids
+
+ private:
+  CallToken Start(CallEvents& to) {
+    events = &to;
+    alive.insert(++last);
+    return last;
+  }
+};
+
 struct FakeWorld {
   FakeLog log;
   FakeClock clock;
@@ -161,7 +209,7 @@ struct FakeWorld {
   FakeMetrics metrics;
   FakeTimers timers;
   ForeignFunctions foreign;
-  NoCalls calls;
+  FakeCalls calls;
   Host host{log, clock, shared_data, queues, metrics, timers, foreign, calls};
 };
 
