@@ -8,32 +8,34 @@ namespace {
 
 constexpr std::string_view kVariablePrefix = "ngx.";
 
-constexpr std::string_view kNotes[] = {
-    "is down: no instance for this stream",
-    "failed: the stream goes on without it (on_error=open)",
-    "failed: the stream gets 503 (on_error=closed)",
-    "failed after the response headers had left: the stream is reset (on_error=closed)",
-    "paused a body beyond its limit: the stream is answered in its place (on_buffer_full=reject)",
-    "paused a body beyond its limit: what was held goes on (on_buffer_full=release)",
-    "paused a body again after it was released: ignored",
-    "tried to grow a body by more than its limit: refused",
-    "tried to set more properties than its limit: refused",
-    "gave a second local response: ignored, the first one wins",
-    "gave a local response after the response headers had left: the stream is reset",
-    "gave a local response with a status outside 200 to 599: 500 is sent",
+struct Note {
+  std::string_view name, text;
+};
+constexpr Note kNotes[] = {
+    {"plugin_down", "is down: no instance for this stream"},
+    {"failed_open", "failed: the stream goes on without it (on_error=open)"},
+    {"failed_closed", "failed: the stream gets 503 (on_error=closed)"},
+    {"failed_reset", "failed after the response headers had left: the stream is reset (on_error=closed)"},
+    {"body_rejected", "paused a body beyond its limit: the stream is answered in its place (on_buffer_full=reject)"},
+    {"body_released", "paused a body beyond its limit: what was held goes on (on_buffer_full=release)"},
+    {"pause_ignored", "paused a body again after it was released: ignored"},
+    {"body_replace_refused", "tried to grow a body by more than its limit: refused"},
+    {"property_refused", "tried to set more properties than its limit: refused"},
+    {"second_local_response", "gave a second local response: ignored, the first one wins"},
+    {"late_local_response", "gave a local response after the response headers had left: the stream is reset"},
+    {"bad_local_status", "gave a local response with a status outside 200 to 599: 500 is sent"},
 };
 static_assert(std::size(kNotes) == static_cast<size_t>(ChainNote::kBadLocalStatus) + 1);
 
 bool IsKnownProperty(std::string_view path) {
-  for (const PropertyRow& row : kProperties) {
-    if (row.path == path) return true;
-  }
-  return false;
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
 }
 
 }  // namespace
 
-std::string_view Describe(ChainNote note) { return kNotes[static_cast<size_t>(note)]; }
+std::string_view Describe(ChainNote note) { return kNotes[static_cast<size_t>(note)].text; }
+std::string_view Name(ChainNote note) { return kNotes[static_cast<size_t>(note)].name; }
 
 HeaderMap* FilterChain::Slot::headers(HeaderMapKind kind) {
   HeaderMap* map = chain_.exchange_.headers(kind);

@@ -195,7 +195,7 @@ TEST_F(MemhostTest, TraceOfEveryEffect) {
                                     map->Remove("x-a");
                                     s.SetCustomProperty("k", "v");
                                     world.host().log.Write(LogLevel::kInfo, "a", "hello");
-                                    auto id = world.host().metrics.Define(MetricType::kCounter, "hits");
+                                    auto id = world.host().metrics.Define(MetricType::kCounter, "hits", "p");
                                     world.host().metrics.Increment(*id, 2);
                                   },
                                   FilterStatus::kContinue)}});
@@ -213,7 +213,7 @@ TEST_F(MemhostTest, PropertiesThatFollowFromTheMessage) {
        .response_headers = {Do([](HttpStream& s) {
          EXPECT_EQ(s.property(Property::kResponseCode), PropertyValue(int64_t{404}));
          EXPECT_EQ(s.property(Property::kRequestSize), PropertyValue(int64_t{3}));
-         EXPECT_EQ(s.property(Property::kNode), std::nullopt);
+         EXPECT_EQ(s.property(Property::kUpstreamAddress), std::nullopt);
        })}});
   RunStream(world, list, {.headers = RequestHeaders("POST", "/"), .body = {"abc"}}, Answer(404, "y"));
   EXPECT_EQ(journal.size(), 5u);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "host/log.h"
 #include "memhost/traced_calls.h"
+#include "memhost/traced_tcp.h"
 
 namespace weir {
 
@@ -23,8 +24,8 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
   }
   LogLevel level() const override { return level_; }
 
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override {
-    auto id = world_.metrics_.Define(type, name);
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view plugin) override {
+    auto id = world_.metrics_.Define(type, name, plugin);
     if (!id || !world_.tracing_) return id;
     if (names_.size() <= *id) names_.resize(*id + 1);
     names_[*id] = name;
@@ -270,6 +271,7 @@ class TracedPlugin final : public Plugin {
     if (!filter->up()) return nullptr;
     return filter;
   }
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override { return NewTracedTcpFilter(plugin_, stream, world_); }
   void OnTick() override { plugin_.OnTick(); }
   void OnQueueReady(uint32_t queue_id) override { plugin_.OnQueueReady(queue_id); }
 

@@ -15,6 +15,15 @@ void FixLength(HttpMessage* message) {
   }
 }
 
+/// As Envoy counts: the body, and the names and values of headers and trailers.
+int64_t TotalSize(const HttpMessage& message) {
+  size_t bytes = message.BodyText().size();
+  for (const HeaderList* list : {&message.headers, &message.trailers}) {
+    for (const auto& [name, value] : *list) bytes += name.size() + value.size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 int64_t StatusOf(const HttpMessage& response) {
   int64_t status = 0;
   const std::string text = JoinedValues(response.headers, ":status").value_or("");
@@ -180,20 +189,26 @@ HeaderMap* MemoryStream::AddTrailers(Direction direction) {
 }
 
 std::optional<PropertyValue> MemoryStream::property(Property property) {
-  if (auto it = properties.find(property); it != properties.end()) return it->second;
+  if (auto it = given.properties.find(property); it != given.properties.end()) return it->second;
   const HttpMessage& request = sides_[0].message;
   const HttpMessage& response = sides_[1].message;
   switch (property) {
     case Property::kRequestProtocol:
       return "HTTP/1.1";
-    case Property::kRequestScheme:
-      return JoinedValues(request.headers, ":scheme").value_or("http");
     case Property::kRequestTime:
       return static_cast<int64_t>(started_ns_);
     case Property::kRequestDuration:
       return static_cast<int64_t>(world_.clock().RealtimeNs() - started_ns_);
     case Property::kRequestSize:
       return static_cast<int64_t>(request.BodyText().size());
+    case Property::kRequestTotalSize:
+      return TotalSize(request);
+    case Property::kResponseTotalSize:
+      return TotalSize(response);
+    case Property::kResponseFlags:
+      return int64_t{0};
+    case Property::kUpstreamRequestAttemptCount:
+      return int64_t{sides_[1].exists && !local_ ? 1 : 0};
     case Property::kResponseSize:
       return static_cast<int64_t>(response.BodyText().size());
     case Property::kResponseCode:
@@ -211,25 +226,24 @@ std::optional<PropertyValue> MemoryStream::property(Property property) {
     case Property::kDestinationPort:
       return static_cast<int64_t>(kServerPort);
     case Property::kConnectionId:
+    case Property::kConnectionIdOld:
       return int64_t{1};
     case Property::kConnectionMtls:
       return false;
-    case Property::kListenerDirection:
-      return int64_t{1};  // inbound
     default:
       return std::nullopt;
   }
 }
 
 std::optional<std::string> MemoryStream::variable(std::string_view path) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return std::nullopt;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return std::nullopt;
   return it->second;
 }
 
 bool MemoryStream::SetVariable(std::string_view path, std::string_view value) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return false;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return false;
   it->second = value;
   return true;
 }
@@ -249,9 +263,10 @@ Upstream Answer(uint32_t status, std::string body, HeaderList headers) {
 }
 
 StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, HttpMessage request, const Upstream& upstream,
-                        uint64_t wait_ms) {
+                        uint64_t wait_ms, const GivenProperties& given) {
   StreamOutcome outcome;
   MemoryStream stream(world, plugins, std::move(request));
+  stream.given = given;
   const uint64_t stop_ns = world.clock().MonotonicNs() + wait_ms * 1'000'000;
   auto turn = [&] {
     if (stream.Pump()) return true;
@@ -277,6 +292,7 @@ StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, Htt
   outcome.response = stream.response();
   outcome.local = stream.local();
   outcome.notes = stream.notes();
+  outcome.variables = std::move(stream.given.variables);
   return outcome;
 }
 

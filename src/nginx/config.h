@@ -3,6 +3,7 @@
 
 #include "nginx/clusters.h"
 #include "nginx/ngx.h"
+#include "nginx/zone.h"
 #include "weir/plugin.h"
 
 namespace weir::nginx {
@@ -37,6 +38,9 @@ struct MainConf {
   std::vector<ClusterConf> clusters;   ///< weir_cluster lines
   std::vector<Cluster> upstreams;      ///< those and the upstream{} blocks, made by InitMain
   std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
+  Node node;                    ///< weir_node
+  bool node_set = false;
+  ZoneConf zone;                ///< weir_zone
 };
 
 /// weir_phase

@@ -3,6 +3,7 @@
 
 #include "nginx/arguments.h"
 #include "nginx/config.h"
+#include "nginx/metrics_location.h"
 
 namespace weir::nginx {
 namespace {
@@ -203,6 +204,20 @@ char* TakePhase(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
   return NGX_CONF_OK;
 }
 
+/// weir_node KEY=VALUE…;
+char* TakeNode(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  if (main.node_set) return Fail(cf, "weir: weir_node is given twice; write all of it in one");
+  main.node_set = true;
+  for (const std::string_view word : ArgumentsOf(cf)) {
+    const size_t equals = word.find('=');
+    if (equals != word.npos && main.node.Set(word.substr(0, equals), word.substr(equals + 1))) continue;
+    return Fail(cf, "weir: weir_node: \"" + std::string(word) +
+                        "\" is not KEY=VALUE, or there twice; the keys are id, cluster, region, zone, sub_zone and metadata.NAME");
+  }
+  return NGX_CONF_OK;
+}
+
 constexpr ngx_uint_t kAnywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 }  // namespace
@@ -223,6 +238,10 @@ ngx_command_t kCommands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_allow_hosts"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeAllowHosts,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_node"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeNode,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 

@@ -4,13 +4,19 @@
 #include <optional>
 
 #include "nginx/ngx.h"
+#include "nginx/tls.h"
 #include "weir/property.h"
 
 namespace weir::nginx {
 
-#if !(NGX_SSL)
-using ngx_ssl_conn_t = void;
-#endif
+/// How an attempt at an upstream ended without an answer, in Envoy's words.
+struct UpstreamFailure {
+  int64_t flag;                ///< of response.flags
+  std::string_view details;    ///< response.code_details
+  std::string_view transport;  ///< upstream.transport_failure_reason; empty: the connection was there
+};
+/// Null: it answered, none was asked, or the attempt goes on.
+const UpstreamFailure* FailureOf(const ngx_http_request_t* r);
 
 /// What is told of an upstream's connection after nginx closed it, or gave it back to its pool.
 class UpstreamPeer {

@@ -81,7 +81,7 @@ NgxStream::NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins, ui
   hold_.data = &hold_connection_;
   hold_.handler = OnHoldTimer;
   hold_.log = event_.log;
-  g_module.streams++;
+  g_module.AddStreams(1);
 }
 
 NgxStream::~NgxStream() {
@@ -90,7 +90,7 @@ NgxStream::~NgxStream() {
   }
   ReleaseRequest();
   r_->connection->buffered &= ~kHeld;
-  g_module.streams--;
+  g_module.AddStreams(-1);
   if (gone_ != nullptr) *gone_ = true;
 }
 
@@ -177,6 +177,7 @@ void NgxStream::OnNote(ChainNote note, std::string_view plugin) {
   const std::string_view text = Describe(note);
   const ngx_str_t name = Borrow(plugin), what = Borrow(text);
   ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0, "weir: plugin \"%V\" %V", &name, &what);
+  if (g_module.worker != nullptr) g_module.worker->Count(note, plugin);
 }
 
 void NgxStream::Wake(Direction direction) {

@@ -159,6 +159,8 @@ class Parser {
     if (word == "config") return Config(rest);
     if (word == "max-body") return MaxBody(rest);
     if (word == "only") return Only(rest);
+    if (word == "node") return Node(rest);
+    if (word == "variable") return Variable(rest);
     if (word == "request") return Request(rest, number);
     if (scenario_.exchanges.empty()) return Unknown(word, "before the first request");
     if (word == "upstream") return Upstream(rest);
@@ -169,6 +171,7 @@ class Parser {
     if (word == "header") return Header(rest);
     if (word == "no-header") return NoHeader(rest);
     if (word == "body") return Body(rest);
+    if (word == "property") return Property(rest);
     return Unknown(word, "here");
   }
 
@@ -227,10 +230,37 @@ class Parser {
     if ((rest != "memory" && rest != "nginx") || !scenario_.exchanges.empty()) return "wants memory or nginx, before the first request";
     return scenario_.only = rest, "";
   }
+  std::string Node(std::string_view rest) {
+    if (scenario_.plugins.empty() || !scenario_.exchanges.empty()) return "node comes after the plugins, before the first request";
+    weir::Node node;
+    while (!rest.empty()) {
+      const std::string_view option = Word(&rest);
+      const size_t equals = std::min(option.find('='), option.size());
+      const std::string_view key = option.substr(0, equals), value = option.substr(std::min(equals + 1, option.size()));
+      if (!node.Set(key, value)) return "wants id, cluster, region, zone, sub_zone or metadata.NAME with =VALUE, not \"" + std::string(option) + "\"";
+    }
+    for (PluginLine& plugin : scenario_.plugins) plugin.spec.node = node;
+    return "";
+  }
+  std::string Variable(std::string_view rest) {
+    const std::string_view name = Word(&rest);
+    auto text = Text(rest);
+    if (name.empty() || !text) return "wants NAME TEXT";
+    if (!scenario_.exchanges.empty()) return "variables come before the first request";
+    return scenario_.variables.emplace_back(name, *text), "";
+  }
+  std::string Property(std::string_view rest) {
+    const std::string_view path = Word(&rest);
+    auto text = Text(rest);
+    if (section_ != Section::kRequest || !text) return "wants PATH VALUE, under request";
+    if (scenario_.only != "memory") return "needs \"only memory\" above: a proxy has its own values";
+    return exchange().given.Give(path, *text);
+  }
   std::string Request(std::string_view rest, int number) {
     if (auto message = End(); !scenario_.exchanges.empty() && !message.empty()) return message;
     Exchange next;
     next.line = number;
+    for (const auto& [name, value] : scenario_.variables) next.given.Give("ngx." + name, value);
     next.method = Word(&rest);
     next.target = Word(&rest);
     if (next.target.empty() || !rest.empty()) return "wants METHOD TARGET";
