@@ -121,6 +121,7 @@ class FilterChain {
     void Reset(Direction direction) override;
     std::optional<PropertyValue> property(Property property) override;
     std::optional<std::string> custom_property(std::string_view path) override;
+    HeaderList custom_properties() override { return chain_.custom_; }
     bool SetCustomProperty(std::string_view path, std::string_view value) override;
     void ClearRouteCache() override;
     void Fail() override;

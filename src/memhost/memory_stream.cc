@@ -3,6 +3,8 @@
 #include <charconv>
 #include <utility>
 
+#include "http/grpc_response.h"
+
 namespace weir {
 namespace {
 
@@ -164,8 +166,8 @@ void MemoryStream::SendLocal() {
   LocalResponse local = chain_->TakeLocalResponse();
   local_ = true;
   local_details_ = local.details;
+  if (local.grpc_status >= 0 && IsGrpcRequest(maps_[0])) MakeTrailersOnly(&local);
   HttpMessage response{.headers = ResponseHeaders(local.status, std::move(local.headers))};
-  if (local.grpc_status >= 0) response.headers.emplace_back("grpc-status", std::to_string(local.grpc_status));
   if (!local.body.empty()) {
     response.headers.emplace_back("content-length", std::to_string(local.body.size()));
     response.body.push_back(std::move(local.body));

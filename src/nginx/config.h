@@ -1,6 +1,8 @@
 // What nginx.conf says: plugins (http{}), and which of them work where (http, server, location).
 #pragma once
 
+#include <unordered_map>
+
 #include "nginx/clusters.h"
 #include "nginx/ngx.h"
 #include "nginx/zone.h"
@@ -40,6 +42,8 @@ struct MainConf {
   std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
   Node node;                    ///< weir_node
   bool node_set = false;
+  /// What chooses a peer of each upstream, behind WatchUpstreams.
+  std::unordered_map<const ngx_http_upstream_srv_conf_t*, ngx_http_upstream_init_peer_pt> watched_upstreams;
   ZoneConf zone;                ///< weir_zone
 };
 

@@ -1,6 +1,7 @@
 // The directives, as tables: each argument of weir_plugin is a row with the function that takes its value.
 #include <algorithm>
 
+#include "host/log.h"
 #include "nginx/arguments.h"
 #include "nginx/config.h"
 #include "nginx/metrics_location.h"
@@ -79,6 +80,12 @@ constexpr Argument<PluginConf> kArguments[] = {
        }
        plugin.spec.statuses = value == "strict" ? Statuses::kStrict : Statuses::kLenient;
        return {};
+     }},
+    {"stderr_level", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       const std::optional<LogLevel> level = LogLevelOf(value);
+       if (level) plugin.spec.stderr_level = *level;
+       return level ? "" : "must be trace, debug, info, warn, error or critical, not \"" + std::string(value) + "\"";
      }},
     {"header_pause", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {

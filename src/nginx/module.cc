@@ -6,6 +6,7 @@
 #include "nginx/canary.h"
 #include "nginx/config.h"
 #include "nginx/stream.h"
+#include "nginx/upstream_watch.h"
 #include "nginx/worker.h"
 
 namespace weir::nginx {
@@ -122,6 +123,7 @@ ngx_int_t Postconfiguration(ngx_conf_t* cf) noexcept {
   // An indexed variable is made once a request; else each look at $request_id would give another one.
   ngx_str_t request_id = ngx_string("request_id");
   if (ngx_http_get_variable_index(cf, &request_id) == NGX_ERROR) return NGX_ERROR;
+  WatchUpstreams(cf, *MainOf(cf));
   g_module.next_header_filter = ngx_http_top_header_filter;
   ngx_http_top_header_filter = OnResponseHead;
   g_module.next_body_filter = ngx_http_top_body_filter;

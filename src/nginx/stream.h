@@ -96,6 +96,7 @@ class NgxStream final : public HttpExchange {
   ngx_int_t ResponseHead() noexcept;
   ngx_int_t ResponseBody(ngx_chain_t* in) noexcept;
   void Finish() noexcept;
+  UpstreamPeer& upstream_peer() { return upstream_peer_; }
 
  private:
   enum class RequestState : uint8_t {

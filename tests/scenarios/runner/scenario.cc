@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/log.h"
+
 namespace weir::scenarios {
 namespace {
 
@@ -123,6 +125,12 @@ std::string SetOption(PluginSpec* spec, std::string_view key, std::string_view v
   if (key == "on_error" && value == "closed") return spec->on_error = OnError::kClosed, "";
   if (key == "statuses" && value == "strict") return spec->statuses = Statuses::kStrict, "";
   if (key == "statuses" && value == "lenient") return spec->statuses = Statuses::kLenient, "";
+  if (key == "vm_config") return spec->vm_configuration = value, "";
+  if (key == "stderr_level") {
+    const auto level = LogLevelOf(value);
+    if (level) spec->stderr_level = *level;
+    return level ? "" : "stderr_level wants trace, debug, info, warn, error or critical";
+  }
   if (key == "header_pause" && value == "stream") return spec->header_pause = HeaderPause::kStream, "";
   if (key == "header_pause" && value == "headers_only") return spec->header_pause = HeaderPause::kHeadersOnly, "";
   if (key == "on_buffer_full" && value == "reject") return spec->on_buffer_full = OnBufferFull::kReject, "";
