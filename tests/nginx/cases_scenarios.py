@@ -52,7 +52,7 @@ class Exchange:
 
 class Scenario:
     def __init__(self, path):
-        self.plugins, self.configs, self.options, self.exchanges, self.only, target = [], {}, [], [], None, None
+        self.plugins, self.configs, self.options, self.exchanges, self.sets, self.only, target = [], {}, [], [], [], None, None
         for number, line in enumerate(path.read_text().splitlines(), 1):
             line = line.strip()
             if not line or line.startswith("#"):
@@ -66,7 +66,7 @@ class Scenario:
 
     def line(self, word, rest, target):
         one = self.exchanges[-1] if self.exchanges else None
-        if one is None and word in ("about", "plugin", "config", "max-body", "only"):
+        if one is None and word in ("about", "plugin", "config", "max-body", "only", "node", "variable"):
             if word == "plugin":
                 name, guest, *options = shlex.split(rest)
                 self.plugins.append((name, guest, options))
@@ -77,6 +77,11 @@ class Scenario:
                 self.options.append(f"weir_max_body {rest};")
             elif word == "only":
                 self.only = rest
+            elif word == "node":
+                self.options.append(f"weir_node {rest};")
+            elif word == "variable":
+                name, _, text = rest.partition(" ")
+                self.sets.append(f'set ${name} "{text_of(text.strip()).decode()}";')
             return None
         if word == "request":
             target = Message(*rest.split(" ", 1))
@@ -188,7 +193,7 @@ def scenario(t, path):
         quoted = " ".join("'" + o.replace("\\", "\\\\").replace("'", "\\'") + "'" for o in options)
         lines.append(f"weir_plugin {name} {wasm(guest)} {config} {quoted};")
     chain = " ".join(name for name, _, _ in s.plugins)
-    n.write("\n".join(lines + s.options), f"client_max_body_size 100m; location / {{ weir {chain}; proxy_pass http://up; proxy_set_header Host $http_host; }}")
+    n.write("\n".join(lines + s.options), f"client_max_body_size 100m; {' '.join(s.sets)} location / {{ weir {chain}; proxy_pass http://up; proxy_set_header Host $http_host; }}")
     n.start()
     for i, one in enumerate(s.exchanges):
         if i:

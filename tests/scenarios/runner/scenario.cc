@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/log.h"
+
 namespace weir::scenarios {
 namespace {
 
@@ -123,6 +125,12 @@ std::string SetOption(PluginSpec* spec, std::string_view key, std::string_view v
   if (key == "on_error" && value == "closed") return spec->on_error = OnError::kClosed, "";
   if (key == "statuses" && value == "strict") return spec->statuses = Statuses::kStrict, "";
   if (key == "statuses" && value == "lenient") return spec->statuses = Statuses::kLenient, "";
+  if (key == "vm_config") return spec->vm_configuration = value, "";
+  if (key == "stderr_level") {
+    const auto level = LogLevelOf(value);
+    if (level) spec->stderr_level = *level;
+    return level ? "" : "stderr_level wants trace, debug, info, warn, error or critical";
+  }
   if (key == "header_pause" && value == "stream") return spec->header_pause = HeaderPause::kStream, "";
   if (key == "header_pause" && value == "headers_only") return spec->header_pause = HeaderPause::kHeadersOnly, "";
   if (key == "on_buffer_full" && value == "reject") return spec->on_buffer_full = OnBufferFull::kReject, "";
@@ -159,6 +167,8 @@ class Parser {
     if (word == "config") return Config(rest);
     if (word == "max-body") return MaxBody(rest);
     if (word == "only") return Only(rest);
+    if (word == "node") return Node(rest);
+    if (word == "variable") return Variable(rest);
     if (word == "request") return Request(rest, number);
     if (scenario_.exchanges.empty()) return Unknown(word, "before the first request");
     if (word == "upstream") return Upstream(rest);
@@ -169,6 +179,7 @@ class Parser {
     if (word == "header") return Header(rest);
     if (word == "no-header") return NoHeader(rest);
     if (word == "body") return Body(rest);
+    if (word == "property") return Property(rest);
     return Unknown(word, "here");
   }
 
@@ -227,10 +238,37 @@ class Parser {
     if ((rest != "memory" && rest != "nginx") || !scenario_.exchanges.empty()) return "wants memory or nginx, before the first request";
     return scenario_.only = rest, "";
   }
+  std::string Node(std::string_view rest) {
+    if (scenario_.plugins.empty() || !scenario_.exchanges.empty()) return "node comes after the plugins, before the first request";
+    weir::Node node;
+    while (!rest.empty()) {
+      const std::string_view option = Word(&rest);
+      const size_t equals = std::min(option.find('='), option.size());
+      const std::string_view key = option.substr(0, equals), value = option.substr(std::min(equals + 1, option.size()));
+      if (!node.Set(key, value)) return "wants id, cluster, region, zone, sub_zone or metadata.NAME with =VALUE, not \"" + std::string(option) + "\"";
+    }
+    for (PluginLine& plugin : scenario_.plugins) plugin.spec.node = node;
+    return "";
+  }
+  std::string Variable(std::string_view rest) {
+    const std::string_view name = Word(&rest);
+    auto text = Text(rest);
+    if (name.empty() || !text) return "wants NAME TEXT";
+    if (!scenario_.exchanges.empty()) return "variables come before the first request";
+    return scenario_.variables.emplace_back(name, *text), "";
+  }
+  std::string Property(std::string_view rest) {
+    const std::string_view path = Word(&rest);
+    auto text = Text(rest);
+    if (section_ != Section::kRequest || !text) return "wants PATH VALUE, under request";
+    if (scenario_.only != "memory") return "needs \"only memory\" above: a proxy has its own values";
+    return exchange().given.Give(path, *text);
+  }
   std::string Request(std::string_view rest, int number) {
     if (auto message = End(); !scenario_.exchanges.empty() && !message.empty()) return message;
     Exchange next;
     next.line = number;
+    for (const auto& [name, value] : scenario_.variables) next.given.Give("ngx." + name, value);
     next.method = Word(&rest);
     next.target = Word(&rest);
     if (next.target.empty() || !rest.empty()) return "wants METHOD TARGET";

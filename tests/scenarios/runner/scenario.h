@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "memhost/given_properties.h"
 #include "weir/http.h"
 #include "weir/plugin.h"
 #include "weir/result.h"
@@ -34,6 +35,7 @@ struct Exchange {
   HeaderList request_headers;
   std::vector<std::string> request_body;
   std::string status = "200";
+  GivenProperties given;
   HeaderList response_headers;
   std::vector<std::string> response_body;
   bool upstream_given = false;  ///< without: 200 with the body "upstream"
@@ -50,6 +52,7 @@ struct Scenario {
   std::string about;
   std::string only;  ///< "", "memory" or "nginx"
   std::vector<PluginLine> plugins;
+  HeaderList variables;  ///< "ngx.NAME" before each exchange
   std::vector<Exchange> exchanges;
 };
 

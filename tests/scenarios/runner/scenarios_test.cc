@@ -8,8 +8,8 @@
 #include <map>
 #include <sstream>
 
-#include "memhost/memory_stream.h"
-#include "scenario.h"
+#include "scenario/run.h"
+#include "scenario/scenario.h"
 #include "weir/engine.h"
 
 namespace weir::scenarios {
@@ -57,6 +57,8 @@ Guests& guests() {
   return all;
 }
 
+<<<<<<< HEAD
+=======
 HttpMessage RequestOf(const Exchange& exchange) {
   HttpMessage request{.headers = RequestHeaders(exchange.method, exchange.target, exchange.request_headers),
                       .body = exchange.request_body};
@@ -99,7 +101,8 @@ bool Logged(const Trace& trace, const LogLine& line) {
 
 void RunExchange(MemoryHost& world, std::span<Plugin* const> chain, const Exchange& exchange) {
   const StreamOutcome outcome =
-      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); });
+      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); }, kStreamWaitMs,
+                exchange.given);
   if (exchange.expect_upstream == Exchange::Upstream::kNothing) {
     EXPECT_FALSE(outcome.upstream) << "the upstream was asked";
   } else if (exchange.expect_upstream == Exchange::Upstream::kMessage) {
@@ -121,6 +124,7 @@ void RunExchange(MemoryHost& world, std::span<Plugin* const> chain, const Exchan
   }
 }
 
+>>>>>>> main
 class ScenarioFile : public ::testing::Test {
  public:
   explicit ScenarioFile(std::filesystem::path path) : path_(std::move(path)) {}
@@ -145,7 +149,7 @@ class ScenarioFile : public ::testing::Test {
     }
     for (const Exchange& exchange : scenario->exchanges) {
       SCOPED_TRACE(path_.string() + ":" + std::to_string(exchange.line) + ": " + scenario->about);
-      RunExchange(world, chain, exchange);
+      for (const std::string& problem : RunExchange(world, chain, exchange)) ADD_FAILURE() << problem;
       if (HasFailure()) {
         for (const std::string& line : world.trace()) std::printf("    %s\n", line.c_str());
         break;
