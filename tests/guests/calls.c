@@ -10,8 +10,10 @@
 // The phase waits for all its calls. Each call adds one header x-call (of the request when it began in rh, of the response in sh), in
 // the order in which they end, and logs it as "call …":
 //   http    NAME STATUS headers=N body=SIZE trailers=N BODY(the first 64 bytes)      a failed one: NAME failed CODE MESSAGE
-//   grpc    NAME STATUS MESSAGE [initial k=v] [answers joined by ','] [trailing k=v]
+//   grpc    NAME <answer>                            a failed one: NAME status=CODE MESSAGE
+//   stream  NAME [initial k=v] <answer>… [trailing k=v] status=CODE MESSAGE
 //   refused NAME=status of the host function
+// Of an answer the first 32 bytes are shown, and its size when there are more.
 #include "proxy_wasm.h"
 
 IMPORT(proxy_http_call)(const char* upstream, size_t upstream_size, const char* headers, size_t headers_size, const char* body, size_t body_size,
@@ -41,6 +43,7 @@ typedef struct {
   int map;         // where the result goes; -1: only to the log
   int waits;
   int cancel;      // at the first message
+  int unary;       // its message is its end; only a failure is told by on_grpc_close
   Line text;
 } Call;
 static Stream streams[kStreams];
@@ -157,6 +160,7 @@ static Text Metadata(void) {
   return Serialize(&metadata);
 }
 static int StartGrpc(Call* call, Text upstream, Text args) {
+  call->unary = 1;
   Text service = Cut(&args, ' '), method = Cut(&args, ' '), timeout = Cut(&args, ' '), m = Metadata();
   return proxy_grpc_call(upstream.data, upstream.size, service.data, service.size, method.data, method.size, m.data, m.size, args.data, args.size,
                          (uint32_t)Number(timeout), &call->id);
@@ -389,8 +393,8 @@ EXPORT(proxy_on_grpc_receive) void OnMessage(int context, uint32_t id, size_t si
   if (call->cancel) {
     proxy_grpc_cancel(id);
     Put(&call->text, T(" cancelled"));
-    Deliver(call);
   }
+  if (call->cancel || call->unary) Deliver(call);
 }
 EXPORT(proxy_on_grpc_receive_trailing_metadata) void OnTrailing(int context, uint32_t id, size_t count) {
   Begin();
