@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,9 @@ struct Limits {
   uint64_t property_bytes = 64ull << 10;     ///< paths and values of custom properties set on one stream
   uint32_t full_ms = 60'000;                 ///< how long a TCP side may stay paused with body_bytes held, before it is closed
   uint32_t done_ms = 60'000;                 ///< how long a context may wait for proxy_done
+  uint32_t calls = 10'000;                   ///< HTTP and gRPC calls and gRPC streams in flight, of one worker
+  uint64_t call_bytes = 4ull << 20;          ///< body of one HTTP call, one gRPC message sent; gRPC's own default
+  uint64_t foreign_bytes = 4ull << 20;       ///< argument and answer of a built-in foreign function: a compressed bomb, and time
 };
 
 enum class OnError : uint8_t {
@@ -45,6 +50,22 @@ enum class Statuses : uint8_t {
 };
 enum class OnBufferFull : uint8_t { kReject, kRelease };
 enum class HeaderPause : uint8_t { kStream, kHeadersOnly };
+
+/// What a plugin may use of the host, by names. Each list that is absent allows everything of its kind.
+struct Allow {
+  std::optional<std::vector<std::string>> functions;  ///< groups of host functions: AllowGroups()
+  std::optional<std::vector<std::string>> upstreams;  ///< that HTTP and gRPC calls may name
+  std::optional<std::vector<std::string>> foreign;    ///< foreign functions
+};
+/// A group of host functions; those of no group are always allowed (log, clock, configuration, contexts).
+struct AllowGroup {
+  std::string_view name;
+  std::string_view about;
+};
+std::span<const AllowGroup> AllowGroups();
+/// "http_call,shared_data,upstream:authz,foreign:compress", or "none": no host function of any group. kInvalidArgument names the
+/// item and the nearest known one.
+Result<Allow> ParseAllow(std::string_view text);
 
 /// Where a plugin runs, as its operator names it: the property `node`. Empty fields are not there.
 struct Node {
@@ -68,6 +89,7 @@ struct PluginSpec {
   OnBufferFull on_buffer_full = OnBufferFull::kReject;
   HeaderPause header_pause = HeaderPause::kStream;
   LogLevel stderr_level = LogLevel::kError;
+  Allow allow;
   Node node;                     ///< of all plugins of one embedder
 };
 
@@ -75,8 +97,14 @@ struct PluginStats {
   uint64_t instances = 0;   ///< made since the start
   uint64_t failures = 0;    ///< traps, deadlines, limits
   uint64_t streams = 0;
-  bool up = false;          ///< an instance is there or may be made now
+  uint64_t streams_refused = 0;  ///< while it was down: they got on_error
+  bool up = false;          ///< an instance is there or may be made now; after it was down: once a probe has succeeded
   std::string last_error;   ///< of the newest failure, with backtrace
+  uint64_t calls_started = 0;    ///< HTTP and gRPC
+  uint64_t calls_failed = 0;     ///< no answer, or a gRPC status that is not OK
+  uint64_t calls_cancelled = 0;  ///< by the plugin, or since their context or instance went
+  uint64_t answers_dropped = 0;  ///< came for a call that nobody waits for
+  uint64_t host_calls_rejected = 0;  ///< refused by `allow`, or swallowed by lenient statuses
 };
 
 /// A loaded plugin of one worker: its instances, root context and limits. Not thread-safe: one thread calls it.
@@ -94,6 +122,8 @@ class Plugin {
   }
   virtual void OnTick() = 0;
   virtual void OnQueueReady(uint32_t queue_id) = 0;
+  /// The embedder calls a function of the plugin. [0.2.1 §Foreign function interface, proxy_on_foreign_function]
+  virtual void OnForeignFunction(uint32_t function_id, std::string_view arguments) { (void)function_id, (void)arguments; }
 };
 
 /// Starts a plugin of whichever family the module is: instance, start functions, root context, on_vm_start, on_configure.

@@ -54,6 +54,7 @@ class Writer {
 
   NginxConfig Write() {
     Line("# Made by weir run. Paths without a leading / are in " + places_.prefix);
+    if (!places_.stream.empty()) Line("load_module " + NginxQuote(places_.stream) + ";");
     if (!places_.module.empty()) Line("load_module " + NginxQuote(places_.module) + ";");
     Line("daemon off;");
     Line("pid nginx.pid;");
@@ -62,6 +63,7 @@ class Writer {
     Line("events {");
     Line("  worker_connections 1024;");
     Line("}");
+    if (!config_.tcp_to.empty()) return WriteStream();
     Line("http {");
     Line("  access_log " + NginxQuote(places_.access_log) + ";", "");
     out_.text += kHttpHead;
@@ -69,6 +71,7 @@ class Writer {
     WriteDollar();
     for (const RunPlugin& plugin : config_.plugins) WritePlugin(plugin);
     for (const RunUpstream& upstream : config_.upstreams) WriteUpstream(upstream);
+    if (!places_.module.empty()) WriteCalls();
     std::string servers;
     std::swap(servers, out_.text);
     for (const RunListener& listener : config_.listeners) WriteServer(listener);
@@ -83,6 +86,35 @@ class Writer {
   void Line(const std::string& line, std::string_view end = "\n") {
     out_.text += line;
     out_.text += end;
+  }
+
+  NginxConfig WriteStream() {
+    Line("stream {");
+    for (const RunPlugin& plugin : config_.plugins) WritePlugin(plugin);
+    if (!places_.module.empty()) WriteCalls();
+    for (const RunListener& listener : config_.listeners) {
+      const bool tls = !listener.certificate.empty();
+      Line("  server {");
+      Line("    listen " + listener.address + (tls ? " ssl;" : ";"));
+      if (tls) {
+        Line("    ssl_certificate " + NginxQuote(listener.certificate) + ";");
+        Line("    ssl_certificate_key " + NginxQuote(listener.key) + ";");
+        Line("    ssl_protocols TLSv1.2 TLSv1.3;");
+      }
+      for (const RunRoute& route : listener.routes) WritePlugins(route, "    ");
+      Line("    proxy_pass " + NginxQuote(config_.tcp_to) + ";");
+      Line("    proxy_half_close on;");
+      Line("  }");
+    }
+    Line("}");
+    return std::move(out_);
+  }
+
+  void WritePlugins(const RunRoute& route, const std::string& indent) {
+    if (route.plugins.empty()) return;
+    std::string names;
+    for (const std::string& plugin : route.plugins) names += " " + NginxQuote(plugin);
+    Line(indent + "weir" + names + ";");
   }
 
   void WriteDollar() {
@@ -117,6 +149,34 @@ class Writer {
     Line("  }");
   }
 
+  void WriteCluster(const std::string& name, const std::vector<std::string>& urls,
+                    const std::vector<std::pair<std::string, std::string>>& options) {
+    std::string line = "  weir_cluster " + NginxQuote(name);
+    for (const std::string& url : urls) line += " " + NginxQuote(url);
+    for (const auto& [option, value] : options) line += " " + NginxQuote(option + "=" + value);
+    Line(line + ";");
+  }
+
+  // What plugins may call. An upstream{} block is callable as it is, but says nothing of TLS.
+  void WriteCalls() {
+    for (const RunCluster& cluster : config_.clusters) WriteCluster(cluster.name, cluster.urls, cluster.options);
+    for (const RunUpstream& upstream : config_.upstreams) {
+      const auto named = [&](const RunCluster& cluster) { return cluster.name == upstream.name; };
+      if (!upstream.tls || std::any_of(config_.clusters.begin(), config_.clusters.end(), named)) continue;
+      std::vector<std::string> urls;
+      for (const std::string& server : upstream.servers) urls.push_back("https://" + server);
+      std::vector<std::pair<std::string, std::string>> options;
+      if (!upstream.tls_verify) options.emplace_back("verify", "off");
+      if (upstream.tls_verify && !upstream.tls_ca.empty()) options.emplace_back("ca", upstream.tls_ca);
+      if (!upstream.tls_name.empty()) options.emplace_back("host", upstream.tls_name);
+      WriteCluster(upstream.name, urls, options);
+    }
+    if (config_.allow_hosts.empty()) return;
+    std::string line = "  weir_allow_hosts";
+    for (const std::string& host : config_.allow_hosts) line += " " + NginxQuote(host);
+    Line(line + ";");
+  }
+
   void WriteServer(const RunListener& listener) {
     const bool tls = !listener.certificate.empty();
     Line("  server {");
@@ -139,11 +199,7 @@ class Writer {
     const bool exact = route.path.starts_with("= ");
     const std::string path = NginxQuote(exact ? std::string_view(route.path).substr(2) : std::string_view(route.path));
     Line("    location " + std::string(exact ? "= " : "") + path + " {");
-    if (!route.plugins.empty()) {
-      std::string names;
-      for (const std::string& plugin : route.plugins) names += " " + NginxQuote(plugin);
-      Line("      weir" + names + ";");
-    }
+    WritePlugins(route, "      ");
     switch (route.kind) {
       case RunRoute::Kind::kUpstream: WriteProxy(route); break;
       case RunRoute::Kind::kRoot:  // /files/a is DIRECTORY/a; both end in a slash, or a path could climb out

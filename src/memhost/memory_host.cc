@@ -1,6 +1,12 @@
 #include "memhost/memory_host.h"
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+
+#include "base/check.h"
 #include "host/log.h"
+#include "memhost/traced_calls.h"
 #include "memhost/traced_tcp.h"
 
 namespace weir {
@@ -8,7 +14,8 @@ namespace weir {
 /// What plugins get: the services, with a line in the trace for each effect.
 class MemoryHost::Services final : public Log, public Metrics, public Timers {
  public:
-  Services(MemoryHost& world, LogLevel level) : world_(world), level_(level) {}
+  Services(MemoryHost& world, LogLevel level) : world_(world), level_(level), calls_(world) {}
+  TracedCalls& calls() { return calls_; }
   void Write(LogLevel level, std::string_view plugin, std::string_view line) override {
     if (level < level_ || !world_.tracing_) return;
     std::string text = "log ";
@@ -17,8 +24,8 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
   }
   LogLevel level() const override { return level_; }
 
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override {
-    auto id = world_.metrics_.Define(type, name);
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view plugin) override {
+    auto id = world_.metrics_.Define(type, name, plugin);
     if (!id || !world_.tracing_) return id;
     if (names_.size() <= *id) names_.resize(*id + 1);
     names_[*id] = name;
@@ -45,22 +52,80 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
   MemoryHost& world_;
   LogLevel level_;
   std::vector<std::string> names_;  ///< by metric id
+  TracedCalls calls_;
+};
+
+/// A client whose thread wakes the one that waits in Step().
+class MemoryHost::ClientLoop {
+ public:
+  explicit ClientLoop(ClientOptions options) : client_(std::move(options), [this] { Notify(); }) {}
+  CallClient& client() { return client_; }
+  /// How long it took until something came, at most `max_ms`.
+  uint64_t WaitMs(uint64_t max_ms) {
+    const auto start = std::chrono::steady_clock::now();
+    std::unique_lock lock(mutex_);
+    condition_.wait_until(lock, start + std::chrono::milliseconds(max_ms), [this] { return notified_; });
+    notified_ = false;
+    const auto passed = std::chrono::steady_clock::now() - start;
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(passed).count());
+  }
+
+ private:
+  void Notify() {
+    std::lock_guard lock(mutex_);
+    notified_ = true;
+    condition_.notify_one();
+  }
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool notified_ = false;
+  CallClient client_;  // last: its thread ends first
 };
 
 MemoryHost::MemoryHost(LogLevel level)
     : services_(std::make_unique<Services>(*this, level)),
-      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, no_calls_} {}
+      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, services_->calls()} {
+  services_->calls().Add(scripted_calls_);
+}
 MemoryHost::~MemoryHost() = default;
 
+void MemoryHost::set_client(ClientOptions options) {
+  WEIR_CHECK(!client_);
+  client_ = std::make_unique<ClientLoop>(std::move(options));
+  services_->calls().Add(client_->client());
+}
+
+bool MemoryHost::WaitForClient(uint64_t max_ms) {
+  for (uint64_t left_ms = max_ms;;) {
+    const uint64_t passed_ms = std::min(client_->WaitMs(left_ms), left_ms);
+    clock_.AdvanceMs(passed_ms);
+    left_ms -= passed_ms;
+    if (client_->client().Deliver() > 0) return true;  // or it was woken for what was taken before
+    if (left_ms == 0) return false;
+  }
+}
+
 bool MemoryHost::Step(uint64_t max_ms) {
-  if (queues_.Deliver() > 0) return true;
-  const std::optional<uint64_t> next_ns = timers_.next_ns();
-  if (!next_ns) return false;
+  if (queues_.Deliver() + scripted_calls_.Deliver() > 0) return true;
+  const bool real = client_ && client_->client().in_flight() > 0;
+  if (real && client_->client().Deliver() > 0) return true;
+  const std::optional<uint64_t> tick_ns = timers_.next_ns(), answer_ns = scripted_calls_.next_ns();
+  const std::optional<uint64_t> next_ns = !tick_ns ? answer_ns : !answer_ns ? tick_ns : std::min(*tick_ns, *answer_ns);
   const uint64_t now_ns = clock_.MonotonicNs();
-  const uint64_t wait_ns = *next_ns > now_ns ? *next_ns - now_ns : 0;
-  if (wait_ns > max_ms * 1'000'000) return false;
-  clock_.AdvanceMs((wait_ns + 999'999) / 1'000'000);
-  return timers_.Run() > 0;
+  const uint64_t wait_ns = next_ns && *next_ns > now_ns ? *next_ns - now_ns : 0;
+  const uint64_t wait_ms = (wait_ns + 999'999) / 1'000'000;
+  const bool in_time = next_ns && wait_ns <= max_ms * 1'000'000;
+  if (real) {
+    const uint64_t start_ns = now_ns;
+    if (WaitForClient(in_time ? wait_ms : max_ms)) return true;
+    if (!in_time) return clock_.MonotonicNs() > start_ns;
+    const uint64_t passed_ms = (clock_.MonotonicNs() - start_ns) / 1'000'000;
+    clock_.AdvanceMs(wait_ms - std::min(passed_ms, wait_ms));
+  } else {
+    if (!in_time) return false;
+    clock_.AdvanceMs(wait_ms);
+  }
+  return timers_.Run() + scripted_calls_.Deliver() > 0;
 }
 
 namespace {
@@ -132,6 +197,7 @@ class TracedStream final : public HttpStream {
   }
   std::optional<PropertyValue> property(Property property) override { return stream_.property(property); }
   std::optional<std::string> custom_property(std::string_view path) override { return stream_.custom_property(path); }
+  HeaderList custom_properties() override { return stream_.custom_properties(); }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     const bool ok = stream_.SetCustomProperty(path, value);
     Note("property " + std::string(path) + " = " + std::string(value) + (ok ? "" : " (refused)"));
@@ -179,6 +245,7 @@ class TracedFilter final : public HttpFilter {
     return Done("on_response_trailers", count, EndOfStream::kNo, filter_->OnResponseTrailers(count));
   }
   bool ignores_body(Direction direction) const override { return filter_->ignores_body(direction); }
+  bool ignores_trailers(Direction direction) const override { return filter_->ignores_trailers(direction); }
   void OnFinish() override {
     stream_.Note("finish");
     filter_->OnFinish();

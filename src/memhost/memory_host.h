@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "host/clock.h"
+#include "host/http_client.h"
 #include "host/metrics.h"
 #include "host/queues.h"
+#include "host/scripted_calls.h"
 #include "host/shared_data.h"
 #include "host/timers.h"
 #include "weir/host.h"
@@ -22,7 +24,8 @@
 namespace weir {
 
 /// Everything that happened, one line each, in order: "log info auth: hello", "metric hits + 1", "tick auth every 10 ms",
-/// "auth on_request_headers 4 end -> pause", "auth request_headers add x-a: b", "auth local_response 403".
+/// "auth on_request_headers 4 end -> pause", "auth request_headers add x-a: b", "auth local_response 403",
+/// "call authz GET /check -> 1", "answer 1 200", "answer 1 timeout", "call authz GET /check (refused: not_found)".
 using Trace = std::vector<std::string>;
 
 /// Outlives the plugins that were loaded with host().
@@ -40,6 +43,10 @@ class MemoryHost {
   InProcessSharedData& shared_data() { return shared_data_; }
   InProcessQueues& queues() { return queues_; }
   ForeignFunctions& foreign_functions() { return foreign_functions_; }
+  /// Upstreams that plugins may call: those with a script here, then those of set_client().
+  ScriptedCalls& scripted_calls() { return scripted_calls_; }
+  /// From now on, calls may also go to real upstreams. At most once.
+  void set_client(ClientOptions options);
 
   Trace& trace() { return trace_; }
   /// Turned off, nothing is noted (measurements).
@@ -49,8 +56,9 @@ class MemoryHost {
     if (tracing_) trace_.push_back(std::move(line));
   }
 
-  /// Tells plugins what waits in queues; with nothing there, turns the clock to the next tick, if it comes within `max_ms`,
-  /// and runs it. False: nothing happened.
+  /// Tells plugins what waits in queues and which answers have come. With nothing there: while a real upstream owes an answer,
+  /// waits for it, and the clock goes on as the machine's does; otherwise turns the clock to the next tick or scripted answer, if
+  /// it comes within `max_ms`, and runs it. False: nothing happened.
   bool Step(uint64_t max_ms);
 
   /// Wraps `plugin` so that its callbacks and what it does to its stream are traced. It outlives the wrapper.
@@ -58,14 +66,17 @@ class MemoryHost {
 
  private:
   class Services;
+  bool WaitForClient(uint64_t max_ms);
   ManualClock clock_;
   InProcessSharedData shared_data_{clock_};
   InProcessQueues queues_;
   InProcessMetrics metrics_;
   PolledTimers timers_{clock_};
   ForeignFunctions foreign_functions_;
-  NoCalls no_calls_;
+  ScriptedCalls scripted_calls_{clock_};
   std::unique_ptr<Services> services_;  ///< the ones that trace
+  class ClientLoop;
+  std::unique_ptr<ClientLoop> client_;  ///< null without set_client()
   Host host_;
   Trace trace_;
   bool tracing_ = true;

@@ -21,23 +21,25 @@ ngx_buf_t* OwnedChunks::Add(ngx_pool_t* pool, std::string bytes) {
   buf->start = buf->pos = Bytes(chunk.bytes);
   buf->end = buf->last = buf->pos + chunk.bytes.size();
   buf->temporary = 1;
+  waiting_ += chunk.bytes.size();
   return buf;
+}
+
+size_t OwnedChunks::waiting() {
+  Release();
+  return waiting_;
 }
 
 void OwnedChunks::Release() {
   while (!chunks_.empty() && chunks_.front().buf->pos == chunks_.front().buf->last) {
-    if (reuse_ == Reuse::kYes) spare_.push_back(chunks_.front().buf);
+    waiting_ -= chunks_.front().bytes.size();
+    spare_.push_back(chunks_.front().buf);
     chunks_.pop_front();
   }
 }
 
-size_t OwnedChunks::bytes() const {
-  size_t sum = 0;
-  for (const Chunk& chunk : chunks_) sum += static_cast<size_t>(chunk.buf->last - chunk.buf->pos);
-  return sum;
-}
-
-ChainBuilder::~ChainBuilder() {
+void ChainBuilder::Clear() {
+  end_ = &chain_;
   while (chain_ != nullptr) {
     ngx_chain_t* link = chain_;
     chain_ = link->next;

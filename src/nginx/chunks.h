@@ -8,17 +8,14 @@
 
 namespace weir::nginx {
 
-/// Replacements for bodies, in memory that lives until nginx has sent or stored it.
+/// Replacements for bodies, in memory that lives until nginx has sent or stored it. A consumed ngx_buf_t is used again, so that an
+/// endless stream costs no memory: output chains and the file of a request body forget those that they consumed.
 class OwnedChunks {
  public:
-  enum class Reuse : bool { kNo, kYes };
-  /// kYes: a consumed ngx_buf_t is used again, so that an endless stream costs no memory. Only where nginx forgets consumed
-  /// bufs (output chains), not where it keeps them (the request body's list).
-  explicit OwnedChunks(Reuse reuse) : reuse_(reuse) {}
   /// A buffer that reads `bytes`. Null: out of memory.
   ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
-  /// Of those that nginx has not consumed.
-  size_t bytes() const;
+  /// Bytes that nobody has taken yet, in whole chunks.
+  size_t waiting();
 
  private:
   struct Chunk {
@@ -27,7 +24,7 @@ class OwnedChunks {
   };
   void Release();
 
-  const Reuse reuse_;
+  size_t waiting_ = 0;
   std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
   std::vector<ngx_buf_t*> spare_;
 };
@@ -37,10 +34,11 @@ class OwnedChunks {
 class ChainBuilder {
  public:
   explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
-  ~ChainBuilder();
+  ~ChainBuilder() { Clear(); }
   ChainBuilder(const ChainBuilder&) = delete;
   ChainBuilder& operator=(const ChainBuilder&) = delete;
   bool Append(ngx_buf_t* buf);
+  void Clear();
   ngx_chain_t* chain() { return chain_; }
   /// The links are the caller's now.
   ngx_chain_t* release() { return std::exchange(chain_, nullptr); }

@@ -74,6 +74,8 @@ char* InitMain(ngx_conf_t* cf, void* raw) noexcept {
   auto& conf = *static_cast<MainConf*>(raw);
   for (const auto& plugin : conf.plugins) plugin->spec.node = conf.node;
   if (!ResolveUses(cf, conf)) return static_cast<char*>(NGX_CONF_ERROR);
+  for (const ClusterConf& one : conf.clusters) conf.upstreams.push_back(one.cluster);
+  if (!conf.plugins.empty() && !AddZone(cf, conf.zone)) return static_cast<char*>(NGX_CONF_ERROR);
   // `nginx -s reload` reads the configuration too, only to find the pid.
   if (conf.plugins.empty() || ngx_process == NGX_PROCESS_SIGNALLER) return NGX_CONF_OK;
   return CheckPlugins(cf, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
@@ -93,6 +95,12 @@ ngx_int_t Postconfiguration(ngx_conf_t* cf) noexcept {
 
 // ---- processes. The cache manager and loader come here too: they are no workers.
 
+ngx_int_t InitModule(ngx_cycle_t* cycle) noexcept {
+  const MainConf* conf = MainOf(cycle);
+  if (conf != nullptr && !conf->plugins.empty()) MakeWakeFds(cycle);
+  return NGX_OK;  // an error would end nginx, even at a reload
+}
+
 ngx_int_t InitProcess(ngx_cycle_t* cycle) noexcept {
   MainConf* conf = IsWorker() ? MainOf(cycle) : nullptr;
   if (conf != nullptr && !conf->plugins.empty()) g_module.worker = new Worker(cycle, *conf);
@@ -100,6 +108,8 @@ ngx_int_t InitProcess(ngx_cycle_t* cycle) noexcept {
 }
 
 void ExitProcess(ngx_cycle_t*) noexcept {
+  if (g_module.worker != nullptr) g_module.worker->StopCalls();  // no thread runs into the process's last moments
+  if (g_module.worker != nullptr) g_module.worker->StopWaking();
   if (g_module.streams != 0) return;  // nginx ends in the middle of connections: their plugins stay until the process is gone
   delete g_module.worker;
   g_module.worker = nullptr;
@@ -119,7 +129,7 @@ ngx_module_t ngx_stream_weir_module = {
     weir::nginx::kStreamCommands,
     NGX_STREAM_MODULE,
     nullptr,                    // init master
-    nullptr,                    // init module: an error there ends nginx, even at a reload
+    weir::nginx::InitModule,
     weir::nginx::InitProcess,
     nullptr,                    // init thread
     nullptr,                    // exit thread

@@ -57,7 +57,7 @@ class NgxTcp final : public TcpExchange {
     bool end_given = false;  ///< ... and the chain knows
     bool end_out = false;    ///< ... and let it pass
     bool woken = false;
-    OwnedChunks chunks{OwnedChunks::Reuse::kYes};  ///< what plugins made of it
+    OwnedChunks chunks;  ///< what plugins made of it
     ngx_connection_t full_connection{};  ///< nginx's debug log reads an event's data as a connection
     ngx_event_t full{};  ///< runs while the chain holds as much as it may
   };

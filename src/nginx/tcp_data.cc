@@ -69,7 +69,7 @@ ngx_int_t NgxTcp::Process(Way& way) {
 
 /// One of nginx's buffers, or the end behind the last, to the plugins. False: there is none, or not now.
 bool NgxTcp::GiveOne(Way& way, ChainBuilder* out) {
-  if (chain_.full(way.side) || way.chunks.bytes() > kUnsentBytes) return false;
+  if (chain_.full(way.side) || way.chunks.waiting() > kUnsentBytes) return false;
   ngx_chain_t* link = way.waiting;
   if (link == nullptr && (!way.end_came || way.end_given)) return false;
   ngx_buf_t* buf = nullptr;

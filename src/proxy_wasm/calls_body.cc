@@ -1,4 +1,5 @@
 // Buffers.
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/host_calls.h"
 
@@ -17,9 +18,18 @@ Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
   if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
   if (buffer == BufferType::kVmConfiguration) return std::string_view(core_.spec.vm_configuration);
   if (buffer == BufferType::kPluginConfiguration) return std::string_view(core_.spec.configuration);
+  if (IsBody(buffer) && !core_.allows(Group::kBody)) {
+    core_.LogOnce(LogLevel::kWarn, "bodies cannot be read: allow= of this plugin does not name body (said once)");
+    return Refuse(Status::kNotFound, "allow= of this plugin does not name body");
+  }
   if (IsBody(buffer) && stream() != nullptr) {
     if (auto body = stream()->body(Direction(buffer))) return *body;
   }
+  const std::string* bytes = nullptr;
+  if (incoming_ != nullptr && buffer == BufferType::kHttpCallResponseBody) bytes = incoming_->http_body;
+  if (incoming_ != nullptr && buffer == BufferType::kGrpcCallMessage) bytes = incoming_->grpc_message;
+  if (incoming_ != nullptr && buffer == BufferType::kForeignFunctionArguments) bytes = incoming_->foreign_arguments;
+  if (bytes != nullptr) return std::string_view(*bytes);
   if (IsData(buffer) && tcp() != nullptr) {
     if (auto data = tcp()->data(SideOf(buffer))) return *data;
   }

@@ -1,4 +1,5 @@
 // Streams and contexts: what is recorded here is carried out by the embedder when the guest has returned.
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/host_calls.h"
 #include "proxy_wasm/vm.h"
@@ -108,7 +109,10 @@ Status HostCalls::SetEffectiveContext(uint32_t context_id) {
   return Status::kOk;
 }
 
-// Of the call whose answer is delivered; none is, as yet.
-Answer<std::tuple<uint32_t, std::string_view>> HostCalls::GetStatus() { return std::tuple{0u, std::string_view()}; }
+// Of the call whose answer is delivered; else 0 and nothing.
+Answer<std::tuple<uint32_t, std::string_view>> HostCalls::GetStatus() {
+  if (incoming_ == nullptr) return std::tuple{0u, std::string_view()};
+  return std::tuple{incoming_->status, incoming_->message};
+}
 
 }  // namespace weir::proxy_wasm

@@ -111,6 +111,10 @@ bool Context::ignores_data(TcpSide side) const {
   if (vm_ == nullptr) return true;
   return !vm_->has(side == TcpSide::kDownstream ? Callback::kOnDownstreamData : Callback::kOnUpstreamData);
 }
+bool Context::ignores_trailers(Direction direction) const {
+  if (vm_ == nullptr) return true;
+  return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestTrailers : Callback::kOnResponseTrailers);
+}
 
 void Context::OnFinish() {
   if (finished_) return;
@@ -129,10 +133,12 @@ void Context::OnFinish() {
     stream_ = snapshot_.get();
     if (tcp_ != nullptr) tcp_snapshot_ = std::make_unique<SnapshotTcp>(*tcp_);
     tcp_ = tcp_snapshot_.get();
-    return;
+    return plugin_.StreamEnded(id_);
   }
   const bool others_pending = vm_->pending();
-  if (Finalize() && others_pending) [[unlikely]] plugin_.FinalizeReady();
+  if (!Finalize()) return;
+  plugin_.StreamEnded(id_);
+  if (others_pending) [[unlikely]] plugin_.FinalizeReady();
 }
 
 bool Context::Done() {
@@ -156,6 +162,7 @@ bool Context::Finalize() {
     return false;
   }
   vm_->contexts().Remove(*this);
+  vm_->callouts().CancelOf(id_);
   stream_ = nullptr;
   tcp_ = nullptr;
   vm_ = nullptr;

@@ -71,9 +71,12 @@ class Context final : public HttpFilter, public TcpFilter {
   FilterStatus OnData(TcpSide side, size_t bytes, EndOfStream end) override;
   void OnClose(TcpSide side, PeerType peer) override;
   bool ignores_data(TcpSide side) const override;
+  bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
   uint32_t id() const { return id_; }
+  /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
+  bool finishing() const { return finished_; }
   /// Null when this is a TCP connection, or the stream is gone without a snapshot; the next one the other way round.
   HttpStream* stream() const { return stream_; }
   TcpStream* tcp() const { return tcp_; }

@@ -18,11 +18,13 @@ ARROWS = {
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "http": {"base", "public"},
+    "host": {"base", "public", "curl"},
     "tcp": {"base", "public"},
-    "host": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
+    "scenario": {"base", "http", "host", "memhost", "public"},
+    "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
     "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "conformance", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
