@@ -12,7 +12,7 @@ import threading
 import time
 
 from cases import Skip, case, each, equal, has, site
-from harness import certificate, free_port, plugin, wait_for
+from harness import Settings, certificate, free_port, plugin, wait_for
 from tcp import Backend, Client, client_tls, nginx, server_tls
 
 BACKEND = None
@@ -513,6 +513,60 @@ def tcp_redis(t):
         equal(bench.stdout.count("requests per second"), 2)
     finally:
         redis.stop()
+
+
+@case()
+def tcp_redis_behind_a_filter_of_the_rust_sdk(t):
+    """Commands cut into single bytes, values larger than may be held, several commands at once; a denied one closes."""
+    wasm = plugin("rust-redisguard.wasm")
+    if not wasm:
+        raise Skip("no rust-redisguard.wasm: plugins/build.sh rust")
+    redis = Redis()
+    try:
+        n = nginx(t, f"weir_plugin guard {wasm} 'config_inline=flushall CONFIG';", server("db", "guard", "weir_max_data 64k; proxy_pass %B;"), redis)
+        n.start()
+        port = n.tcp["db"]
+        equal(redis.ask(port, "SET", "name", "weir"), "OK")
+        with Client(port) as c:
+            for byte in b"*2\r\n$3\r\nGET\r\n$4\r\nname\r\nGET name\r\n":
+                c.send(bytes([byte]))
+                time.sleep(0.002)
+            equal(c.read(20), b"$4\r\nweir\r\n" * 2)
+            equal(c.send(b"INCR a\r\nINCR a\r\n").read(8), b":1\r\n:2\r\n")
+            equal(c.send(b"FLUSHALL\r\nINCR a\r\n").rest(), b"")
+        n.wait_log("FLUSHALL is denied after 4 commands")
+        n.wait_log("4 commands, closed by the proxy")
+        equal(redis.ask(port, "-x", "SET", "big", stdin="v" * 2_000_000), "OK")
+        equal(len(redis.ask(port, "GET", "big")), 2_000_000)
+        equal(redis.ask(redis.port, "GET", "a"), "2")
+        assert redis.ask(port, "CONFIG", "GET", "port") == ""
+    finally:
+        redis.stop()
+
+
+@case()
+def tcp_weir_run(t):
+    """`weir run --to tcp://…` makes the same of one command line."""
+    if not Settings.weir.exists():
+        raise Skip("no build/bin/weir")
+    backend, port = Backend(), free_port()
+    n = nginx(t, "", server("a", "off"), backend)  # for its folder
+    command = [Settings.weir, "run", "--plugin", Settings.guests / "tcp.wasm", "--config-inline", "do dd append !;ud prepend <", "--listen", f"127.0.0.1:{port}",
+               "--to", f"tcp://127.0.0.1:{backend.port}"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**n.environment, "XDG_RUNTIME_DIR": str(n.dir), "XDG_CACHE_HOME": str(n.dir)})
+    try:
+        def ready():
+            assert run.poll() is None, run.stdout.read()
+            with contextlib.suppress(OSError):
+                return not socket.create_connection(("127.0.0.1", port), 0.2).close()
+        wait_for(ready, 30, "weir run serves")
+        with Client(port) as c:
+            equal(c.send(b"hello").read(7), b"<hello!")
+        bad = subprocess.run([Settings.weir, "run", "--plugin", Settings.guests / "tcp.wasm", "--to", "tcp://nowhere"], capture_output=True, text=True)
+        assert bad.returncode == 2 and "is not tcp://HOST:PORT" in bad.stderr, (bad.returncode, bad.stderr)
+    finally:
+        run.terminate()
+        run.wait(10)
 
 
 # ---- configuration
