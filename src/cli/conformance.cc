@@ -141,6 +141,10 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   for (const auto& exchange : one.exchanges) exchanges.push_back(ExchangeOf(exchange));
   for (const auto& event : one.events) {
     const bool wait = event.kind == conformance::Event::Kind::kWait;
+    if (event.kind == conformance::Event::Kind::kForeign) {
+      events.push_back(json::object{{"foreign", event.id}, {"bytes", Latin1(event.bytes)}});
+      continue;
+    }
     if (event.kind == conformance::Event::Kind::kTcp) {
       events.push_back(json::object{{"tcp", event.what}, {"bytes", Latin1(event.bytes)}});
       continue;

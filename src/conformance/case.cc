@@ -102,6 +102,7 @@ class Parser {
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
     if (word == "tcp") return TcpLine(rest);
+    if (word == "foreign") return ForeignLine(rest);
     if (word == "cluster") return ClusterLine(rest);
     if (word == "exports" || word == "ignore") return Exports(word, rest);
     if (word == "no-allocator") return With(rest, [](CasePlugin& plugin) { plugin.allocator = false; });
@@ -204,6 +205,16 @@ class Parser {
     if (!text || text->empty()) return "expect-load wants a part of the error";
     EnsurePlugin();
     return case_.expect_load = *text, "";
+  }
+  std::string ForeignLine(std::string_view rest) {
+    const auto id = scenarios::Number(Word(&rest));
+    const auto bytes = scenarios::Text(rest);
+    if (!id || !bytes) return "foreign wants NUMBER TEXT";
+    EnsurePlugin();
+    Event event{.kind = Event::Kind::kForeign, .line = number_};
+    event.id = uint32_t(*id);
+    event.bytes = *bytes;
+    return case_.events.push_back(std::move(event)), "";
   }
   std::string TcpLine(std::string_view rest) {
     constexpr std::string_view kPlain[] = {"connect", "client-end", "client-close", "backend-end", "backend-close", "expect-open", "expect-closed"};

@@ -157,6 +157,10 @@ std::vector<std::string> Runner::Play(const Run& run) {
       Wait(world, event.wait_ms);
       continue;
     }
+    if (event.kind == Event::Kind::kForeign) {
+      for (Plugin* plugin : chain) plugin->OnForeignFunction(event.id, event.bytes);
+      continue;
+    }
     if (event.kind == Event::Kind::kTcp) {
       if (std::string problem = tcp.Do(event); !problem.empty()) problems.push_back("tcp of line " + std::to_string(event.line) + ": " + problem);
       continue;
