@@ -63,7 +63,8 @@ struct LocalResponse {
 /// guest has returned. Borrowed by the filter, which dies first.
 class HttpStream : public Stream {
  public:
-  /// Null where the map does not exist in this phase (response headers before the response, trailers without any).
+  /// Null where the map does not exist in this phase (response headers before the response, trailers without any). A filter that is
+  /// shown the end of a body without trailers finds an empty map: what it writes there becomes the message's trailers.
   virtual HeaderMap* headers(HeaderMapKind kind) = 0;
   /// False once that message's headers were forwarded.
   virtual bool headers_writable(HeaderMapKind kind) = 0;
@@ -96,6 +97,8 @@ class HttpFilter {
   virtual FilterStatus OnResponseTrailers(size_t count) = 0;
   /// True: this plugin has no callback for bodies of that direction, and need not be asked.
   virtual bool ignores_body(Direction direction) const = 0;
+  /// The same of trailers.
+  virtual bool ignores_trailers(Direction direction) const = 0;
   /// The message is over: on_done, on_log. Afterwards `stream` is only read, and gone when this returns: the filter copies
   /// what it needs if on_done asked for more time.
   virtual void OnFinish() = 0;
@@ -118,11 +121,19 @@ enum class ChainNote : uint8_t {
 };
 /// One line for the log, without the plugin's name.
 std::string_view Describe(ChainNote note);
+/// "failed_open": for metrics.
+std::string_view Name(ChainNote note);
 
 /// One request as an embedder offers it to FilterChain. Everything is called on the embedder's thread.
 class HttpExchange {
  public:
   virtual HeaderMap* headers(HeaderMapKind kind) = 0;
+  /// A message that came without trailers: an empty map for them. They are sent if it is not empty when the event that asked for it is
+  /// over. Null: its framing cannot carry any.
+  virtual HeaderMap* AddTrailers(Direction direction) {
+    (void)direction;
+    return nullptr;
+  }
   virtual bool headers_sent(Direction direction) = 0;
   virtual std::optional<PropertyValue> property(Property property) = 0;
   virtual std::optional<std::string> variable(std::string_view path) = 0;

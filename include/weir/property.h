@@ -35,6 +35,7 @@ enum class PropertyFrom : uint8_t {
   kMethod,
   kReferer,
   kUseragent,
+  kRequestId,        ///< … x-request-id, else the embedder's
   kUrlPath,          ///< :path up to the '?'
   kQuery,            ///< :path behind it
   kRequestHeaders,   ///< the whole map, or one of it
@@ -85,7 +86,7 @@ inline constexpr uint8_t kInHttp = kInNginx | kInMemory, kInAll = kInHttp | kInT
   X(kRequestReferer, "request.referer", kString, kReferer, kStream, kInHttp, "Referer header")                                  \
   X(kRequestUseragent, "request.useragent", kString, kUseragent, kStream, kInHttp, "User-Agent header")                         \
   X(kRequestTime, "request.time", kTime, kEmbedder, kStream, kInHttp, "of its first byte")                                      \
-  X(kRequestId, "request.id", kString, kEmbedder, kStream, kInHttp, "$request_id: 32 hexadecimal digits")                       \
+  X(kRequestId, "request.id", kString, kRequestId, kStream, kInHttp, "x-request-id header, else $request_id")                      \
   X(kRequestProtocol, "request.protocol", kString, kEmbedder, kStream, kInHttp, "HTTP/1.0, HTTP/1.1 or HTTP/2")                 \
   X(kRequestQuery, "request.query", kString, kQuery, kStream, kInHttp, "behind the question mark; empty without")               \
   X(kRequestDuration, "request.duration", kDuration, kEmbedder, kStream, kInHttp, "up to now")                                  \

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "weir/property.h"
 
@@ -26,6 +28,8 @@ class Stream {
   virtual std::optional<PropertyValue> property(Property property) = 0;
   /// Values by free path (segments joined by '.'): set by plugins of this stream's chain, or the embedder's variables ("ngx.*").
   virtual std::optional<std::string> custom_property(std::string_view path) = 0;
+  /// All that plugins of this chain have set.
+  virtual std::vector<std::pair<std::string, std::string>> custom_properties() = 0;
   /// False: that path is read-only or no such variable.
   virtual bool SetCustomProperty(std::string_view path, std::string_view value) = 0;
   /// The plugin's instance died outside of an event of this stream: the OnError policy is to be applied.

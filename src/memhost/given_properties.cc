@@ -30,7 +30,7 @@ std::string GivenProperties::Give(std::string_view path, std::string_view text) 
   std::string_view name;
   const PropertyRow* row = FindProperty(path, &name);
   if (row == nullptr) return "\"" + std::string(path) + "\" is no property; weir inspect --properties lists them";
-  if (row->from != PropertyFrom::kEmbedder) return "\"" + std::string(path) + "\" follows from headers, plugins or node, and is not given";
+  if (row->from != PropertyFrom::kEmbedder && row->from != PropertyFrom::kRequestId) return "\"" + std::string(path) + "\" follows from headers, plugins or node, and is not given";
   const std::optional<PropertyValue> value = ValueOf(row->type, text);
   if (!value) return "\"" + std::string(text) + "\" is no value of " + std::string(path) + ": a number, or true or false";
   properties.insert_or_assign(row->property, *value);

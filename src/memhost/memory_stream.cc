@@ -3,6 +3,8 @@
 #include <charconv>
 #include <utility>
 
+#include "http/grpc_response.h"
+
 namespace weir {
 namespace {
 
@@ -59,7 +61,8 @@ void MemoryStream::Rewind() {
   maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Rewind();
   for (Side& side : sides_) {
     side.message.body.clear();
-    side.sent = side.over = side.woken = side.body_came = false;
+    side.sent = side.over = side.woken = side.body_came = side.trailers_exist = false;
+    side.message.trailers.clear();
   }
   reset_ = local_ = false;
   if (!notes_.empty()) notes_.clear();
@@ -163,8 +166,8 @@ void MemoryStream::SendLocal() {
   LocalResponse local = chain_->TakeLocalResponse();
   local_ = true;
   local_details_ = local.details;
+  if (local.grpc_status >= 0 && IsGrpcRequest(maps_[0])) MakeTrailersOnly(&local);
   HttpMessage response{.headers = ResponseHeaders(local.status, std::move(local.headers))};
-  if (local.grpc_status >= 0) response.headers.emplace_back("grpc-status", std::to_string(local.grpc_status));
   if (!local.body.empty()) {
     response.headers.emplace_back("content-length", std::to_string(local.body.size()));
     response.body.push_back(std::move(local.body));
@@ -179,6 +182,12 @@ HeaderMap* MemoryStream::headers(HeaderMapKind kind) {
   const Side& side = sides_[index / 2];
   const bool exists = index % 2 == 0 ? side.exists : side.trailers_exist;
   return exists ? &maps_[index] : nullptr;
+}
+
+HeaderMap* MemoryStream::AddTrailers(Direction direction) {
+  Side& side = this->side(direction);
+  side.trailers_exist = side.trailers_exist || !side.message.trailers.empty();
+  return &maps_[direction == Direction::kRequest ? 1 : 3];
 }
 
 std::optional<PropertyValue> MemoryStream::property(Property property) {

@@ -63,6 +63,7 @@ class MemoryStream final : public HttpExchange {
 
   // ---- HttpExchange
   HeaderMap* headers(HeaderMapKind kind) override;
+  HeaderMap* AddTrailers(Direction direction) override;
   bool headers_sent(Direction direction) override { return side(direction).sent; }
   std::optional<PropertyValue> property(Property property) override;
   std::optional<std::string> variable(std::string_view path) override;

@@ -28,6 +28,7 @@ class TracedTcpStream final : public TcpStream {
   }
   std::optional<PropertyValue> property(Property property) override { return stream_.property(property); }
   std::optional<std::string> custom_property(std::string_view path) override { return stream_.custom_property(path); }
+  HeaderList custom_properties() override { return stream_.custom_properties(); }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     const bool ok = stream_.SetCustomProperty(path, value);
     Note("property " + std::string(path) + " = " + std::string(value) + (ok ? "" : " (refused)"));

@@ -157,6 +157,14 @@ const UpstreamFailure* FailureOf(const ngx_http_request_t* r) {
   return state->bytes_received > 0 ? &kProtocolError : &kTermination;
 }
 
+namespace {
+Value TransportFailure(const ngx_http_request_t* r, const UpstreamPeer& peer) {
+  const UpstreamFailure* failure = FailureOf(r);
+  if (failure == nullptr || failure->transport.empty()) return std::nullopt;
+  return Text(peer.failure().empty() ? failure->transport : peer.failure());
+}
+}  // namespace
+
 UpstreamPeer::~UpstreamPeer() {
 #if (NGX_HTTP_SSL)
   SSL_free(tls_);  // null is fine
@@ -275,8 +283,7 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
     case Property::kUpstreamPeerCertificate:
       return PeerCertificate(upstream.tls(), Field::kPem);
     case Property::kUpstreamTransportFailureReason:
-      if (const UpstreamFailure* failure = FailureOf(r)) return Text(failure->transport);
-      return std::nullopt;
+      return TransportFailure(r, upstream);
     case Property::kUpstreamRequestAttemptCount:
       return Attempts(r);
     case Property::kUpstreamNumEndpoints:

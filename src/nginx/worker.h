@@ -1,12 +1,14 @@
 // The plugins of one worker process.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "nginx/calls.h"
 #include "nginx/config.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
+#include "nginx/zone.h"
 #include "weir/engine.h"
 #include "weir/plugin.h"
 
@@ -23,6 +25,11 @@ class Worker {
   void StopCalls() { calls_.Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+  void Count(ChainNote note, std::string_view plugin);
+  /// All metrics, for Prometheus.
+  std::string MetricsText();
+  /// At the end of the process, while requests may still be there.
+  void StopWaking() { zone_.StopWaking(); }
 
  private:
   bool StartEngine();
@@ -37,6 +44,8 @@ class Worker {
   NgxTimers timers_;
   Services services_;
   NgxCalls calls_;
+  ZoneServices zone_;
+  std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;

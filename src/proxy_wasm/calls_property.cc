@@ -126,6 +126,12 @@ Answer<std::string_view> HostCalls::UrlProperty(HttpStream& s, PropertyFrom from
 
 Answer<std::string_view> HostCalls::StreamProperty(HttpStream& s, const PropertyRow& row, std::string_view name, std::string_view path) {
   switch (row.from) {
+    case PropertyFrom::kRequestId: {
+      const HeaderMap* map = s.headers(HeaderMapKind::kRequestHeaders);
+      std::string_view id;
+      if (map != nullptr && map->Find("x-request-id", &id, 1) > 0) return id;
+      return Encoded(s.property(row.property), path);
+    }
     case PropertyFrom::kRequestHeaders:
     case PropertyFrom::kRequestTrailers:
     case PropertyFrom::kResponseHeaders:

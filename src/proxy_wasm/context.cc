@@ -111,6 +111,10 @@ bool Context::ignores_data(TcpSide side) const {
   if (vm_ == nullptr) return true;
   return !vm_->has(side == TcpSide::kDownstream ? Callback::kOnDownstreamData : Callback::kOnUpstreamData);
 }
+bool Context::ignores_trailers(Direction direction) const {
+  if (vm_ == nullptr) return true;
+  return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestTrailers : Callback::kOnResponseTrailers);
+}
 
 void Context::OnFinish() {
   if (finished_) return;

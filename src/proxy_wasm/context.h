@@ -71,6 +71,7 @@ class Context final : public HttpFilter, public TcpFilter {
   FilterStatus OnData(TcpSide side, size_t bytes, EndOfStream end) override;
   void OnClose(TcpSide side, PeerType peer) override;
   bool ignores_data(TcpSide side) const override;
+  bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
   uint32_t id() const { return id_; }

@@ -66,12 +66,11 @@ void Core::LogOnce(std::string_view key, LogLevel level, std::string_view text) 
 
 void Core::Rejected(std::string_view call, std::string_view reason) {
   ++stats.host_calls_rejected;
-  const auto id = host.metrics.Define(MetricType::kCounter, "weir_hostcall_rejected_total{plugin=" + spec.name + ",call=" +
-                                                                std::string(call) + ",reason=" + std::string(reason) + "}");
-  if (id) host.metrics.Increment(*id, 1);
+  statistics.Rejected(call, reason);
 }
 
-void Core::CallEnded(std::string_view, std::string_view outcome, uint64_t) {
+void Core::CallEnded(std::string_view upstream, std::string_view outcome, uint64_t duration_ns) {
+  statistics.CallEnded(upstream, outcome, duration_ns);
   if (outcome == kCancelled) {
     ++stats.calls_cancelled;
   } else if (outcome != kEndedOk) {

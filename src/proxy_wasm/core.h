@@ -8,6 +8,7 @@
 
 #include "engine/instance.h"
 #include "proxy_wasm/allow.h"
+#include "proxy_wasm/statistics.h"
 #include "proxy_wasm/types.h"
 #include "weir/plugin.h"
 
@@ -24,6 +25,7 @@ struct Core {
   uint32_t tick_ms = 0;                                ///< asked for by the instance
   std::set<std::string, std::less<>> said;  ///< reasons that are logged once; bounded by kSaidMax
   Groups groups = kAllGroups;               ///< of host functions, by spec.allow
+  Statistics statistics{host.metrics, spec.name};
 
   /// The name space of shared data and queues.
   std::string_view space() const { return spec.vm_id.empty() ? spec.name : spec.vm_id; }

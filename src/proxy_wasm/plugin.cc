@@ -70,6 +70,7 @@ bool ProxyWasmPlugin::EnsureUp() {
   const uint64_t now_ns = core_.host.clock.MonotonicNs();
   if (!restarts_.available(now_ns)) {
     core_.stats.up = false;
+    core_.statistics.Down();
     if (!down_said_) {
       core_.Log(LogLevel::kCritical,
                 core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
@@ -81,6 +82,7 @@ bool ProxyWasmPlugin::EnsureUp() {
   }
   restarts_.Take(now_ns);
   if (auto started = Spawn(); !started) {
+    core_.statistics.StartFailed();
     Failed("restart", started.error().message);
     return false;
   }
@@ -126,6 +128,7 @@ void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) 
 void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
   const std::unique_ptr<Vm> dead = std::move(vm_);  // nothing of it is entered again
   const engine::Trap& trap = dead->trap();
+  core_.statistics.InstanceGone(trap.kind);
   std::string message = core_.prefix() + std::string(where);
   if (trigger != nullptr) message += " (context " + std::to_string(trigger->id()) + ")";
   message += ": " + trap.message;
@@ -163,6 +166,7 @@ std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
     return nullptr;
   }
   ++core_.stats.streams;
+  core_.statistics.Stream();
   return context;
 }
 

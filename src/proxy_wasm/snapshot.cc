@@ -29,9 +29,9 @@ void SnapshotMap::ForEach(Visitor& visitor) const {
     if (!visitor.OnHeader(key, value)) return;
 }
 
-SnapshotProperties::SnapshotProperties(Stream& stream) {
+SnapshotProperties::SnapshotProperties(Stream& stream) : custom_(stream.custom_properties()) {
   for (const PropertyRow& row : kProperties) {
-    if (row.from != PropertyFrom::kEmbedder) continue;
+    if (row.from != PropertyFrom::kEmbedder && row.from != PropertyFrom::kRequestId) continue;
     if (auto value = stream.property(row.property)) values_.emplace(row.property, std::move(*value));
   }
 }
@@ -40,6 +40,12 @@ std::optional<PropertyValue> SnapshotProperties::Get(Property property) const {
   auto at = values_.find(property);
   if (at == values_.end()) return std::nullopt;
   return at->second;
+}
+
+std::optional<std::string> SnapshotProperties::GetCustom(std::string_view path) const {
+  for (const auto& [key, value] : custom_)
+    if (key == path) return value;
+  return std::nullopt;
 }
 
 SnapshotStream::SnapshotStream(HttpStream& stream) : properties_(stream) {

@@ -30,9 +30,12 @@ class SnapshotProperties {
  public:
   explicit SnapshotProperties(Stream& stream);
   std::optional<PropertyValue> Get(Property property) const;
+  std::optional<std::string> GetCustom(std::string_view path) const;
+  const HeaderList& custom() const { return custom_; }
 
  private:
   std::map<Property, PropertyValue> values_;
+  HeaderList custom_;
 };
 
 class SnapshotStream final : public HttpStream {
@@ -46,7 +49,8 @@ class SnapshotStream final : public HttpStream {
   bool SendLocalResponse(LocalResponse) override { return false; }
   void Reset(Direction) override {}
   std::optional<PropertyValue> property(Property property) override { return properties_.Get(property); }
-  std::optional<std::string> custom_property(std::string_view) override { return std::nullopt; }
+  std::optional<std::string> custom_property(std::string_view path) override { return properties_.GetCustom(path); }
+  HeaderList custom_properties() override { return properties_.custom(); }
   bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
   void ClearRouteCache() override {}
   void Fail() override {}
@@ -64,7 +68,8 @@ class SnapshotTcp final : public TcpStream {
   void Resume(TcpSide) override {}
   void Close(TcpSide) override {}
   std::optional<PropertyValue> property(Property property) override { return properties_.Get(property); }
-  std::optional<std::string> custom_property(std::string_view) override { return std::nullopt; }
+  std::optional<std::string> custom_property(std::string_view path) override { return properties_.GetCustom(path); }
+  HeaderList custom_properties() override { return properties_.custom(); }
   bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
   void Fail() override {}
 

@@ -38,10 +38,13 @@ Result<void> Vm::Start() {
   auto callbacks = Callbacks::Find(*instance_);
   if (!callbacks) return Error{callbacks.error().code, core_.prefix() + callbacks.error().message};
   callbacks_ = *callbacks;
+  for (const CallbackRow& row : kCallbackRows)
+    if (has(row.id)) core_.statistics.Has(row.id);
   WEIR_TRY_VOID(FindAllocator());
   WEIR_TRY_VOID(RunStartFunctions());
   WEIR_TRY_VOID(Configure());
   budget_ms_ = limits.callback_ms;
+  core_.statistics.InstanceStarted(instance_->MemoryBytes());
   return {};
 }
 

@@ -31,9 +31,12 @@ class Vm {
     size_t i = 0;
     ((slots[i++].i32 = uint32_t(args)), ...);
     calls_.Enter(context);
+    const bool timed = core_.statistics.Count(callback);
+    const uint64_t begun_ns = timed ? core_.host.clock.MonotonicNs() : 0;
     const bool alive = instance_->Call(function, slots, callbacks_.params(callback), budget_ms_);
     calls_.Leave();
     wasi_.Flush();
+    if (timed) [[unlikely]] core_.statistics.Took(callback, core_.host.clock.MonotonicNs() - begun_ns, instance_->MemoryBytes());
     if (result != nullptr) *result = slots[0].i32;
     return alive;
   }

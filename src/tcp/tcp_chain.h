@@ -103,6 +103,7 @@ class TcpChain {
     void Close(TcpSide side) override;
     std::optional<PropertyValue> property(Property property) override;
     std::optional<std::string> custom_property(std::string_view path) override;
+    std::vector<std::pair<std::string, std::string>> custom_properties() override { return chain_.custom_; }
     bool SetCustomProperty(std::string_view path, std::string_view value) override;
     void Fail() override;
 

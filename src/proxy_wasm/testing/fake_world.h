@@ -111,7 +111,7 @@ class FakeMetrics final : public Metrics {
     std::string name;
     uint64_t value = 0;
   };
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override {
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view) override {
     for (size_t i = 0; i < cells.size(); ++i) {
       if (cells[i].name != name) continue;
       return cells[i].type == type ? std::optional<uint32_t>(i + 1) : std::nullopt;
@@ -129,7 +129,19 @@ class FakeMetrics final : public Metrics {
     cells[id - 1].value = value;
   }
   uint64_t Get(uint32_t id) override { return cells[id - 1].value; }
+  OwnCell* Own(OwnMetric metric, std::string_view labels) override {
+    const OwnMetricRow& row = RowOf(metric);
+    auto& own_cells = own[std::string(row.name) + "{" + std::string(labels) + "}"];
+    if (!own_cells) own_cells = std::make_unique<OwnCell[]>(CellsOf(row.kind));
+    return own_cells.get();
+  }
+  /// Of one cell, or how many values a histogram has; 0: nobody asked for it.
+  uint64_t OwnValue(std::string_view name, size_t cell = 0) const {
+    auto it = own.find(name);
+    return it == own.end() ? 0 : it->second[cell].value();
+  }
   std::vector<Cell> cells;
+  std::map<std::string, std::unique_ptr<OwnCell[]>, std::less<>> own;
 };
 
 class FakeTimers final : public Timers {
@@ -272,6 +284,7 @@ class FakeStream final : public HttpStream {
     if (at == custom.end()) return std::nullopt;
     return at->second;
   }
+  HeaderList custom_properties() override { return {custom.begin(), custom.end()}; }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     custom[std::string(path)] = value;
     return true;
