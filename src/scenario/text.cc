@@ -129,6 +129,11 @@ std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_
   if (key == "on_error" && value == "closed") return spec->on_error = OnError::kClosed, "";
   if (key == "statuses" && value == "strict") return spec->statuses = Statuses::kStrict, "";
   if (key == "statuses" && value == "lenient") return spec->statuses = Statuses::kLenient, "";
+  if (key == "allow") {
+    auto allow = ParseAllow(value);
+    if (!allow) return allow.error().message;
+    return spec->allow = *std::move(allow), "";
+  }
   if (key == "header_pause" && value == "stream") return spec->header_pause = HeaderPause::kStream, "";
   if (key == "header_pause" && value == "headers_only") return spec->header_pause = HeaderPause::kHeadersOnly, "";
   if (key == "on_buffer_full" && value == "reject") return spec->on_buffer_full = OnBufferFull::kReject, "";
