@@ -18,7 +18,7 @@ ARROWS = {
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "http": {"base", "public"},
-    "host": {"base", "public", "curl"},
+    "host": {"base", "public", "openssl"},
     "memhost": {"base", "http", "host", "public"},
     "nginx": {"base", "http", "host", "public", "ngx", "openssl"},
     "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "host", "memhost", "public", "libraries"},
