@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "weir/call.h"
+#include "weir/own_metrics.h"
 
 namespace weir {
 
@@ -83,13 +84,20 @@ enum class MetricType : uint8_t { kCounter, kGauge, kHistogram };
 
 class Metrics {
  public:
-  /// The metric's id (never 0), the same for the same name and type. nullopt: that name has another type, or the cap is reached.
-  virtual std::optional<uint32_t> Define(MetricType type, std::string_view name) = 0;
+  /// The metric's id (never 0), the same for the same name and type, whichever plugin defines it; it lives as long as one of those
+  /// that did is loaded. nullopt: that name has another type, or is too long, or the cap is reached.
+  virtual std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view plugin) = 0;
   virtual std::optional<MetricType> TypeOf(uint32_t id) = 0;
   virtual void Increment(uint32_t id, int64_t by) = 0;
   /// Gauge: sets. Counter: adds. Histogram: records one value.
   virtual void Record(uint32_t id, uint64_t value) = 0;
   virtual uint64_t Get(uint32_t id) = 0;
+  /// The cells (CellsOf its kind) of one of Weir's own numbers, the same for the same labels (OwnLabels). They live as long as this, and
+  /// only the thread that serves the plugins writes them. Null: they are not kept here.
+  virtual OwnCell* Own(OwnMetric metric, std::string_view labels) {
+    (void)metric, (void)labels;
+    return nullptr;
+  }
 
  protected:
   ~Metrics() = default;
@@ -106,11 +114,18 @@ class Timers {
 
 /// What an answer of a foreign function is: `found` false when there is none of that name.
 struct ForeignAnswer {
-  enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure } status = Status::kNotFound;
+  enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure, kSerializationFailure } status = Status::kNotFound;
   std::string bytes;
 };
 
-/// Functions an embedder offers by name. [0.2.1 §Foreign function interface]
+/// Functions an embedder offers by name, beside the built-in ones of docs/foreign-functions.md, which come first. Filled before plugins
+/// are loaded; called on the thread that serves the plugin, so they must not wait. [0.2.1 §Foreign function interface]
+///
+///     host.foreign_functions["geo.country"] = [&db](Plugin&, std::string_view address) -> ForeignAnswer {
+///       auto country = db.Find(address);
+///       if (!country) return {ForeignAnswer::Status::kBadArgument, {}};
+///       return {ForeignAnswer::Status::kOk, *country};
+///     };
 using ForeignFunction = std::function<ForeignAnswer(Plugin& plugin, std::string_view argument)>;
 using ForeignFunctions = std::map<std::string, ForeignFunction, std::less<>>;
 

@@ -13,7 +13,8 @@
 //     template <class Ret> using Returns = …;            // kResults: Wasm results; Values: tuple of what goes to return pointers
 //     template <class Row, class Ret> static HostOutcome Finish(Class&, Frame&, const RawValue* next, RawValue* slots, Ret&&);
 //   };
-//   // `Row` is the Binding: Row::kExtra, &Row::Call.
+//   // `Row` is the Binding: Row::kExtra, &Row::Call. Where the family refuses functions, what one that is refused answers:
+//     template <class Row> static HostOutcome NotAllowed(Class&, Frame&, const RawValue* next, RawValue* slots);
 #pragma once
 
 #include <cstdlib>
@@ -104,6 +105,20 @@ struct Binding<Method, Extra> {
         },
         args);
   }
+  /// The same without the method, for an instance that may not call it.
+  static HostOutcome CallRefused(Instance& instance, void* self, RawValue* slots) noexcept {
+    C& calls = Abi::Self(self);
+    Frame frame{instance, instance.memory()};
+    if (!Abi::template Enter<Binding>(calls, slots)) return HostOutcome::kReturn;
+    const RawValue* next = slots;
+    [[maybe_unused]] std::tuple<A...> args{In<Abi, A>::Load(frame, next)...};
+    if (!frame.ok || !CheckOuts(kOuts, frame.memory, next)) return Abi::Fault(calls, slots);
+    return Abi::template NotAllowed<Binding>(calls, frame, next, slots);
+  }
+  static consteval engine::HostThunk Refused() {
+    if constexpr (requires(C& c, Frame& f, RawValue* s) { Abi::template NotAllowed<Binding>(c, f, s, s); }) return &CallRefused;
+    return nullptr;
+  }
 };
 
 /// A row. Does not compile when `args` does not name each Wasm parameter.
@@ -112,7 +127,7 @@ consteval HostFunction Fn(std::string_view name, std::string_view section, Versi
                           std::initializer_list<std::string_view> args) {
   using B = Binding<Method, Extra>;
   if (args.size() != B::kParams.size()) std::abort();  // not a constant expression: the arguments named are not those of the method
-  HostFunction row{name, section, versions, {}, B::kParams, B::kTypes, B::Returns::kResults, &B::Call, Extra};
+  HostFunction row{name, section, versions, {}, B::kParams, B::kTypes, B::Returns::kResults, &B::Call, B::Refused(), Extra};
   size_t i = 0;
   for (std::string_view arg : args) row.args[i++] = arg;
   return row;

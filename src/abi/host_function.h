@@ -42,6 +42,7 @@ struct HostFunction {
   std::span<const engine::ValType> types;  ///< those of `params`
   std::span<const engine::ValType> results;
   engine::HostThunk thunk = nullptr;
+  engine::HostThunk refused = nullptr;  ///< linked in its place to an instance that may not call it; null: the family refuses none
   uint32_t extra = 0;  ///< the family's: for Proxy-Wasm the statuses that SDKs tolerate
 };
 

@@ -20,6 +20,9 @@ constexpr HelpTopic kTopics[] = {
       timeout: 2s
       on_error: closed
       env: {REGION: eu}
+  clusters:                       # what plugins may call, by name; every upstream below too
+    authz: {url: "https://authz.internal:8443", ca: authz.pem, timeout: 300ms}
+  allow_hosts: ["*.example.org"]  # hosts that they may call without
   upstreams:
     app: http://127.0.0.1:3000
     pool: {servers: [10.0.0.1:443, 10.0.0.2:443], tls: {ca: ca.pem, name: app.internal}}

@@ -69,6 +69,7 @@ class Writer {
     WriteDollar();
     for (const RunPlugin& plugin : config_.plugins) WritePlugin(plugin);
     for (const RunUpstream& upstream : config_.upstreams) WriteUpstream(upstream);
+    if (!places_.module.empty()) WriteCalls();
     std::string servers;
     std::swap(servers, out_.text);
     for (const RunListener& listener : config_.listeners) WriteServer(listener);
@@ -115,6 +116,34 @@ class Writer {
     for (const std::string& server : upstream.servers) Line("    server " + NginxQuote(server) + ";");
     Line("    keepalive 32;");
     Line("  }");
+  }
+
+  void WriteCluster(const std::string& name, const std::vector<std::string>& urls,
+                    const std::vector<std::pair<std::string, std::string>>& options) {
+    std::string line = "  weir_cluster " + NginxQuote(name);
+    for (const std::string& url : urls) line += " " + NginxQuote(url);
+    for (const auto& [option, value] : options) line += " " + NginxQuote(option + "=" + value);
+    Line(line + ";");
+  }
+
+  // What plugins may call. An upstream{} block is callable as it is, but says nothing of TLS.
+  void WriteCalls() {
+    for (const RunCluster& cluster : config_.clusters) WriteCluster(cluster.name, cluster.urls, cluster.options);
+    for (const RunUpstream& upstream : config_.upstreams) {
+      const auto named = [&](const RunCluster& cluster) { return cluster.name == upstream.name; };
+      if (!upstream.tls || std::any_of(config_.clusters.begin(), config_.clusters.end(), named)) continue;
+      std::vector<std::string> urls;
+      for (const std::string& server : upstream.servers) urls.push_back("https://" + server);
+      std::vector<std::pair<std::string, std::string>> options;
+      if (!upstream.tls_verify) options.emplace_back("verify", "off");
+      if (upstream.tls_verify && !upstream.tls_ca.empty()) options.emplace_back("ca", upstream.tls_ca);
+      if (!upstream.tls_name.empty()) options.emplace_back("host", upstream.tls_name);
+      WriteCluster(upstream.name, urls, options);
+    }
+    if (config_.allow_hosts.empty()) return;
+    std::string line = "  weir_allow_hosts";
+    for (const std::string& host : config_.allow_hosts) line += " " + NginxQuote(host);
+    Line(line + ";");
   }
 
   void WriteServer(const RunListener& listener) {

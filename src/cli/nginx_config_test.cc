@@ -22,6 +22,9 @@ plugins:
     memory: 512m
     timeout: 2s
     env: {REGION: eu, LEVEL: "2"}
+clusters:
+  authz: {url: "https://authz.internal:8443", ca: authz.pem, timeout: 300ms}
+allow_hosts: ["*.example.org", 10.0.0.9:81]
 upstreams:
   app: http://127.0.0.1:3000
   pool:
@@ -90,6 +93,9 @@ http {
     server "10.0.0.2:443";
     keepalive 32;
   }
+  weir_cluster "authz" "https://authz.internal:8443" "timeout=300ms" "ca=/etc/weir/authz.pem";
+  weir_cluster "pool" "https://10.0.0.1:443" "https://10.0.0.2:443" "ca=/etc/weir/ca.pem" "host=app.internal";
+  weir_allow_hosts "*.example.org" "10.0.0.9:81";
   upstream weir_answer_1 {
     server "unix:/prefix/weir_answer_1.sock";
     keepalive 32;

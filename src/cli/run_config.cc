@@ -26,7 +26,26 @@ constexpr PluginOption kPluginOptions[] = {
     {"timeout", "TIME", "limit of a callback's CPU time (default 50ms)"},
     {"start_timeout", "TIME", "limit of CPU time for start and configuration (default 30s)"},
     {"on_error", "closed|open", "a request whose plugin failed gets 503 (closed, default), or goes on without it (open)"},
+    {"allow", "NAME,…", "what it may use: groups of host functions (http_call, shared_data …), upstream:NAME, foreign:NAME (default all)"},
     {"statuses", "lenient|strict", "host calls answer what every SDK tolerates (lenient, default), or the specification's status"},
+    {"stderr_level", "LEVEL", "level of what the plugin writes to standard error (default error)"},
+    {"header_pause", "stream|headers_only", "a pause in headers holds the body too (stream, default), or body callbacks go on"},
+    {"on_buffer_full", "reject|release", "a paused body over its limit: 413 or 502 (reject, default), or what is held goes on"},
+};
+
+// One row is an argument of weir_cluster and a YAML key.
+constexpr PluginOption kClusterOptions[] = {
+    {"timeout", "TIME", "of a call that names none"},
+    {"connect_timeout", "TIME", "of a connection, with its TLS handshake"},
+    {"ca", "FILE", "certificates to verify against (default: the system's)"},
+    {"verify", "on|off", "off: any certificate will do"},
+    {"host", "NAME", "name asked for and verified in TLS (default: the URL's)"},
+    {"cert", "FILE", "certificate of the client"},
+    {"key", "FILE", "its key"},
+    {"http2", "auto|on|off", "auto: where TLS offers it; on: without TLS too"},
+    {"max_answer", "SIZE", "limit of an answer's body"},
+    {"max_calls", "NUMBER", "calls in flight in a worker"},
+    {"idle", "TIME", "how long an unused connection is kept"},
 };
 
 Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
@@ -119,6 +138,10 @@ Result<void> CheckRoute(const RunConfig& config, const RunRoute& route, const st
 
 std::span<const PluginOption> PluginOptions() { return kPluginOptions; }
 
+std::span<const PluginOption> ClusterOptions() { return kClusterOptions; }
+
+bool IsFileOption(std::string_view cluster_option) { return cluster_option == "ca" || cluster_option == "cert" || cluster_option == "key"; }
+
 std::string FlagOf(std::string_view option_name) {
   std::string flag(option_name);
   std::replace(flag.begin(), flag.end(), '_', '-');
@@ -182,10 +205,19 @@ Result<RunUpstream> ParseUpstreamUrl(std::string_view url, std::string name) {
   return upstream;
 }
 
+Result<RunCluster> ParseClusterFlag(std::string_view text) {
+  const size_t equals = text.find('=');
+  if (equals == text.npos || equals == 0 || equals + 1 == text.size()) {
+    return Invalid(Quoted(text) + " is not NAME=URL (authz=https://authz.internal:8443)");
+  }
+  return RunCluster{std::string(text.substr(0, equals)), {std::string(text.substr(equals + 1))}, {}};
+}
+
 Result<void> CheckRunConfig(const RunConfig& config) {
   WEIR_TRY_VOID(CheckGlobals(config));
   WEIR_TRY_VOID(CheckNamesOnce(config.plugins, "plugin"));
   WEIR_TRY_VOID(CheckNamesOnce(config.upstreams, "upstream"));
+  WEIR_TRY_VOID(CheckNamesOnce(config.clusters, "cluster"));
   for (const RunPlugin& plugin : config.plugins) {
     WEIR_TRY_VOID(CheckFile(plugin.file, "plugin " + Quoted(plugin.name) + ": module"));
     const std::string config_file = plugin.config_file();
@@ -195,6 +227,11 @@ Result<void> CheckRunConfig(const RunConfig& config) {
     const std::string thing = "upstream " + Quoted(upstream.name);
     if (upstream.servers.empty()) return Invalid(thing + " has no servers");
     if (!upstream.tls_ca.empty()) WEIR_TRY_VOID(CheckFile(upstream.tls_ca, thing + ": ca"));
+  }
+  for (const RunCluster& cluster : config.clusters) {
+    for (const auto& [name, value] : cluster.options) {
+      if (IsFileOption(name)) WEIR_TRY_VOID(CheckFile(value, "cluster " + Quoted(cluster.name) + ": " + name));
+    }
   }
   if (config.listeners.empty()) return Invalid("there are no listeners: nothing would be served");
   for (const RunListener& listener : config.listeners) {
@@ -225,6 +262,11 @@ std::vector<std::string> FilesOf(const RunConfig& config) {
   }
   for (const RunUpstream& upstream : config.upstreams) {
     if (!upstream.tls_ca.empty()) files.push_back(upstream.tls_ca);
+  }
+  for (const RunCluster& cluster : config.clusters) {
+    for (const auto& [name, value] : cluster.options) {
+      if (IsFileOption(name)) files.push_back(value);
+    }
   }
   return files;
 }

@@ -32,6 +32,19 @@ struct RunPlugin {
   std::string config_file() const;
 };
 
+/// The same of `weir_cluster`: keys in YAML.
+std::span<const PluginOption> ClusterOptions();
+
+/// What plugins may call by that name.
+struct RunCluster {
+  std::string name;
+  std::vector<std::string> urls;
+  /// Arguments of weir_cluster; paths absolute. Their values are checked by the module, in `nginx -t`.
+  std::vector<std::pair<std::string, std::string>> options;
+};
+/// Options whose value is a file.
+bool IsFileOption(std::string_view cluster_option);
+
 struct RunUpstream {
   std::string name;
   std::vector<std::string> servers;  ///< HOST:PORT
@@ -66,6 +79,8 @@ struct RunConfig {
   std::string client_body_max = "100m";
   std::vector<RunPlugin> plugins;
   std::vector<RunUpstream> upstreams;
+  std::vector<RunCluster> clusters;
+  std::vector<std::string> allow_hosts;  ///< patterns of weir_allow_hosts
   std::vector<RunListener> listeners;
 };
 
@@ -80,6 +95,9 @@ Result<Address> ParseAddress(std::string_view text);
 
 /// "http://HOST[:PORT]" or "https://…" as an upstream of that name. A path is refused: routes are for paths.
 Result<RunUpstream> ParseUpstreamUrl(std::string_view url, std::string name);
+
+/// "NAME=URL", as --cluster takes it. The URL itself is checked by the module.
+Result<RunCluster> ParseClusterFlag(std::string_view text);
 
 /// What must hold between the parts: plugins and upstreams named once, used ones declared, files there. Names the nearest one.
 Result<void> CheckRunConfig(const RunConfig& config);

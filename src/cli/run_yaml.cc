@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/nearest_name.h"
+#include "weir/plugin.h"
 
 // yaml-cpp throws, and so does this file inside: ParseRunYaml catches all of it.
 namespace weir::cli {
@@ -15,7 +16,7 @@ namespace {
 
 // ---- the schema: keys of each mapping --------------------------------------------------------------------------------
 using Keys = std::vector<std::string_view>;
-const Keys kTopKeys = {"workers", "log_level", "client_body_max", "plugins", "upstreams", "listeners"};
+const Keys kTopKeys = {"workers", "log_level", "client_body_max", "plugins", "clusters", "allow_hosts", "upstreams", "listeners"};
 const Keys kUpstreamKeys = {"servers", "tls"};
 const Keys kUpstreamTlsKeys = {"verify", "ca", "name"};
 const Keys kListenerKeys = {"listen", "http2", "tls", "hosts", "plugins", "to", "root", "respond", "routes"};
@@ -26,6 +27,12 @@ const Keys kRespondKeys = {"status", "body", "type"};
 Keys PluginKeys() {
   Keys keys = {"file"};
   for (const PluginOption& option : PluginOptions()) keys.push_back(option.name);
+  return keys;
+}
+
+Keys ClusterKeys() {
+  Keys keys = {"url"};
+  for (const PluginOption& option : ClusterOptions()) keys.push_back(option.name);
   return keys;
 }
 
@@ -47,6 +54,8 @@ class Parser {
     if (top["log_level"]) config.log_level = Text(top["log_level"], "log_level");
     if (top["client_body_max"]) config.client_body_max = Text(top["client_body_max"], "client_body_max");
     for (const auto& [name, node] : Named(top["plugins"], "plugins")) config.plugins.push_back(Plugin(name, node));
+    for (const auto& [name, node] : Named(top["clusters"], "clusters")) config.clusters.push_back(Cluster(name, node));
+    if (top["allow_hosts"]) config.allow_hosts = Texts(top["allow_hosts"], "allow_hosts");
     for (const auto& [name, node] : Named(top["upstreams"], "upstreams")) config.upstreams.push_back(Upstream(name, node));
     config_ = &config;
     if (!top["listeners"]) Fail(top, "there is no listeners: add \"listeners:\" with at least one \"- listen: 127.0.0.1:8080\"");
@@ -155,11 +164,45 @@ class Parser {
       for (const auto& [name, text] : Named(value, thing)) plugin.options.emplace_back(key, name + "=" + Text(text, thing));
     } else if (key == "config") {
       plugin.options.emplace_back(key, File(value, thing));
+    } else if (key == "allow") {
+      std::string names;
+      for (const std::string& name : Texts(value, thing)) names += (names.empty() ? "" : ",") + name;
+      Ok(value, ParseAllow(names));
+      plugin.options.emplace_back(key, names);
     } else if (key == "config_inline" && !value.IsScalar()) {
       plugin.options.emplace_back(key, boost::json::serialize(Json(value)));
     } else {
       plugin.options.emplace_back(key, Text(value, thing));
     }
+  }
+
+  RunCluster Cluster(const std::string& name, const YAML::Node& node) const {
+    const std::string thing = "cluster \"" + name + "\"";
+    RunCluster cluster;
+    cluster.name = name;
+    if (!node.IsMap()) {  // name: URL, or a list of them
+      cluster.urls = Texts(node, thing);
+    } else {
+      CheckKeys(node, ClusterKeys(), thing);
+      if (node["url"]) cluster.urls = Texts(node["url"], "url of " + thing);
+      for (const PluginOption& option : ClusterOptions()) {
+        const std::string key(option.name);
+        const YAML::Node value = node[key];
+        if (!value) continue;
+        const std::string what = key + " of " + thing;
+        const bool on_off = key == "verify" || key == "http2";
+        cluster.options.emplace_back(key, IsFileOption(key) ? File(value, what) : on_off ? OnOff(value, what) : Text(value, what));
+      }
+    }
+    if (cluster.urls.empty()) Fail(node, thing + " has no url: add \"url: http://HOST:PORT\"");
+    return cluster;
+  }
+
+  // true and false are on and off, too.
+  std::string OnOff(const YAML::Node& node, const std::string& key) const {
+    bool value = false;
+    if (node.IsScalar() && YAML::convert<bool>::decode(node, value)) return value ? "on" : "off";
+    return Text(node, key);
   }
 
   // A mapping under config_inline becomes JSON, which is what most plugins read. Quoted scalars stay strings.

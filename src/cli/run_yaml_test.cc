@@ -32,7 +32,7 @@ TEST(RunYaml, UnknownKeysNameLineColumnAndTheNearest) {
 
 TEST(RunYaml, NamesWhatIsWrongAndWhere) {
   EXPECT_EQ(ErrorOf(""), "dir/weir.yaml: weir.yaml is a mapping with the keys workers, log_level, client_body_max, plugins, "
-                         "upstreams, listeners");
+                         "clusters, allow_hosts, upstreams, listeners");
   EXPECT_NE(ErrorOf("workers: 1\n").find("there is no listeners"), std::string::npos);
   EXPECT_NE(ErrorOf("listeners: []\n").find("dir/weir.yaml:1:12: listeners is empty"), std::string::npos);
   EXPECT_NE(ErrorOf("listeners:\n- listen: 8080\n- listen: 70000\n").find("weir.yaml:3:11: \"70000\" is not ADDRESS:PORT"), std::string::npos);
@@ -70,6 +70,24 @@ TEST(RunYaml, AMappingUnderConfigInlineBecomesJson) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->plugins[0].options[0].second, R"({"mode":"block","n":3,"f":5E-1,"on":true,"s":"3","none":null,"list":[1,"x"]})");
   EXPECT_EQ(config->plugins[1].options[0].second, "as: it is");
+}
+
+TEST(RunYaml, ClustersAreArgumentsOfTheirDirective) {
+  const auto config = ParseRunYaml(
+      "clusters:\n  a: http://127.0.0.1:1\n  b: [http://h:1, 'unix:/s']\n"
+      "  c: {url: https://h, ca: ca.pem, verify: true, http2: on, max_calls: 1, timeout: 300ms}\n"
+      "allow_hosts: ['*.example.org', any]\nlisteners: [{listen: 1}]\n",
+      "/etc/weir/w.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->clusters.size(), 3u);
+  EXPECT_EQ(config->clusters[1].urls, (std::vector<std::string>{"http://h:1", "unix:/s"}));
+  const std::vector<std::pair<std::string, std::string>> wanted = {
+      {"timeout", "300ms"}, {"ca", "/etc/weir/ca.pem"}, {"verify", "on"}, {"http2", "on"}, {"max_calls", "1"}};
+  EXPECT_EQ(config->clusters[2].options, wanted);
+  EXPECT_EQ(config->allow_hosts, (std::vector<std::string>{"*.example.org", "any"}));
+  EXPECT_EQ(FilesOf(*config), (std::vector<std::string>{"/etc/weir/ca.pem"}));
+  EXPECT_NE(ErrorOf("clusters: {c: {timeout: 1s}}\nlisteners: [{listen: 1}]\n").find("cluster \"c\" has no url"), std::string::npos);
+  EXPECT_NE(ErrorOf("clusters: {c: {url: 'http://h', timout: 1s}}\n").find("did you mean \"timeout\"?"), std::string::npos);
 }
 
 TEST(RunYaml, OneUrlIsOneUpstream) {

@@ -123,7 +123,7 @@ Result<void> CheckAllowedHost(std::string_view pattern) {
   std::string_view host = pattern;
   if (host.starts_with("*.")) host.remove_prefix(2);
   if (SplitHost(host)) return {};
-  return Error{ErrorCode::kInvalidArgument, "\"" + LogText(pattern, 200) + "\" is not HOST, *.SUFFIX, HOST:PORT or *.SUFFIX:PORT"};
+  return Error{ErrorCode::kInvalidArgument, "\"" + LogText(pattern, 200) + "\" is not HOST, *.SUFFIX, HOST:PORT, *.SUFFIX:PORT or any"};
 }
 
 ClusterTable::ClusterTable(std::vector<Cluster> clusters, std::vector<std::string> allowed_hosts, Cluster host_defaults, FindMore find_more)
@@ -157,6 +157,7 @@ std::shared_ptr<ActiveCluster> ClusterTable::FindNamed(std::string_view name) {
 
 bool ClusterTable::Allows(std::string_view host, std::string_view port) const {
   return std::any_of(allowed_hosts_.begin(), allowed_hosts_.end(), [&](std::string_view pattern) {
+    if (pattern == "any") return true;
     const bool suffix = pattern.starts_with("*.");
     if (suffix) pattern.remove_prefix(1);  // the dot stays: "*.a.example" is not "bada.example"
     const auto wanted = SplitHost(suffix ? pattern.substr(1) : pattern);

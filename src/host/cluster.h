@@ -43,7 +43,7 @@ struct Cluster {
 
 /// Every field in range, every url one that calls can go to, every file there. The error names the cluster and the remedy.
 Result<void> CheckCluster(const Cluster& cluster);
-/// "host", "*.suffix", either with ":port". The error names the pattern.
+/// "host", "*.suffix", either with ":port"; "any". The error names the pattern.
 Result<void> CheckAllowedHost(std::string_view pattern);
 
 /// One url, taken apart.

@@ -237,11 +237,11 @@ TEST(Queues, NobodyIsToldOfItemsThatAreGone) {
 
 TEST(Metrics, SameNameSameIdOtherTypeNone) {
   InProcessMetrics metrics;
-  auto id = metrics.Define(MetricType::kCounter, "n");
+  auto id = metrics.Define(MetricType::kCounter, "n", "p");
   ASSERT_TRUE(id);
   EXPECT_NE(*id, 0u);
-  EXPECT_EQ(metrics.Define(MetricType::kCounter, "n"), id);
-  EXPECT_EQ(metrics.Define(MetricType::kGauge, "n"), std::nullopt);
+  EXPECT_EQ(metrics.Define(MetricType::kCounter, "n", "p"), id);
+  EXPECT_EQ(metrics.Define(MetricType::kGauge, "n", "p"), std::nullopt);
   EXPECT_EQ(metrics.TypeOf(*id), MetricType::kCounter);
   EXPECT_EQ(metrics.TypeOf(0), std::nullopt);
   EXPECT_EQ(metrics.TypeOf(*id + 1), std::nullopt);
@@ -249,9 +249,9 @@ TEST(Metrics, SameNameSameIdOtherTypeNone) {
 
 TEST(Metrics, CountGaugeRecord) {
   InProcessMetrics metrics;
-  const uint32_t counter = *metrics.Define(MetricType::kCounter, "c");
-  const uint32_t gauge = *metrics.Define(MetricType::kGauge, "g");
-  const uint32_t histogram = *metrics.Define(MetricType::kHistogram, "h");
+  const uint32_t counter = *metrics.Define(MetricType::kCounter, "c", "p");
+  const uint32_t gauge = *metrics.Define(MetricType::kGauge, "g", "p");
+  const uint32_t histogram = *metrics.Define(MetricType::kHistogram, "h", "p");
   metrics.Increment(counter, 2), metrics.Record(counter, 3);
   metrics.Record(gauge, 7), metrics.Record(gauge, 5), metrics.Increment(gauge, -2);
   metrics.Record(histogram, 10), metrics.Record(histogram, 20);
@@ -268,10 +268,10 @@ TEST(Metrics, CountGaugeRecord) {
 
 TEST(Metrics, CapOnSeries) {
   InProcessMetrics metrics({.series = 1, .name_bytes = 2});
-  EXPECT_FALSE(metrics.Define(MetricType::kCounter, "abc"));
-  EXPECT_TRUE(metrics.Define(MetricType::kCounter, "ab"));
-  EXPECT_FALSE(metrics.Define(MetricType::kCounter, "x"));
-  EXPECT_TRUE(metrics.Define(MetricType::kCounter, "ab"));
+  EXPECT_FALSE(metrics.Define(MetricType::kCounter, "abc", "p"));
+  EXPECT_TRUE(metrics.Define(MetricType::kCounter, "ab", "p"));
+  EXPECT_FALSE(metrics.Define(MetricType::kCounter, "x", "p"));
+  EXPECT_TRUE(metrics.Define(MetricType::kCounter, "ab", "p"));
 }
 
 TEST(Clocks, ManualStandsStillAndSystemRuns) {

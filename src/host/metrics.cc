@@ -2,7 +2,7 @@
 
 namespace weir {
 
-std::optional<uint32_t> InProcessMetrics::Define(MetricType type, std::string_view name) {
+std::optional<uint32_t> InProcessMetrics::Define(MetricType type, std::string_view name, std::string_view) {
   std::lock_guard lock(mutex_);
   if (auto it = ids_.find(name); it != ids_.end()) {
     if (cells_[it->second - 1].type != type) return std::nullopt;

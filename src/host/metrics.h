@@ -20,7 +20,7 @@ struct MetricLimits {
 class InProcessMetrics final : public Metrics {
  public:
   explicit InProcessMetrics(const MetricLimits& limits = {}) : limits_(limits), cells_(limits.series) {}
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override;
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view plugin) override;
   std::optional<MetricType> TypeOf(uint32_t id) override;
   void Increment(uint32_t id, int64_t by) override;
   void Record(uint32_t id, uint64_t value) override;

@@ -8,34 +8,46 @@ namespace {
 
 constexpr std::string_view kVariablePrefix = "ngx.";
 
-constexpr std::string_view kNotes[] = {
-    "is down: no instance for this stream",
-    "failed: the stream goes on without it (on_error=open)",
-    "failed: the stream gets 503 (on_error=closed)",
-    "failed after the response headers had left: the stream is reset (on_error=closed)",
-    "paused a body beyond its limit: the stream is answered in its place (on_buffer_full=reject)",
-    "paused a body beyond its limit: what was held goes on (on_buffer_full=release)",
-    "paused a body again after it was released: ignored",
-    "tried to grow a body by more than its limit: refused",
-    "tried to set more properties than its limit: refused",
-    "gave a second local response: ignored, the first one wins",
-    "gave a local response after the response headers had left: the stream is reset",
-    "gave a local response with a status outside 200 to 599: 500 is sent",
+struct Note {
+  std::string_view name, text;
+};
+constexpr Note kNotes[] = {
+    {"plugin_down", "is down: no instance for this stream"},
+    {"failed_open", "failed: the stream goes on without it (on_error=open)"},
+    {"failed_closed", "failed: the stream gets 503 (on_error=closed)"},
+    {"failed_reset", "failed after the response headers had left: the stream is reset (on_error=closed)"},
+    {"body_rejected", "paused a body beyond its limit: the stream is answered in its place (on_buffer_full=reject)"},
+    {"body_released", "paused a body beyond its limit: what was held goes on (on_buffer_full=release)"},
+    {"pause_ignored", "paused a body again after it was released: ignored"},
+    {"body_replace_refused", "tried to grow a body by more than its limit: refused"},
+    {"property_refused", "tried to set more properties than its limit: refused"},
+    {"second_local_response", "gave a second local response: ignored, the first one wins"},
+    {"late_local_response", "gave a local response after the response headers had left: the stream is reset"},
+    {"bad_local_status", "gave a local response with a status outside 200 to 599: 500 is sent"},
 };
 static_assert(std::size(kNotes) == static_cast<size_t>(ChainNote::kBadLocalStatus) + 1);
 
 bool IsKnownProperty(std::string_view path) {
-  for (const PropertyRow& row : kProperties) {
-    if (row.path == path) return true;
-  }
-  return false;
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
 }
 
 }  // namespace
 
-std::string_view Describe(ChainNote note) { return kNotes[static_cast<size_t>(note)]; }
+std::string_view Describe(ChainNote note) { return kNotes[static_cast<size_t>(note)].text; }
+std::string_view Name(ChainNote note) { return kNotes[static_cast<size_t>(note)].name; }
 
-HeaderMap* FilterChain::Slot::headers(HeaderMapKind kind) { return chain_.exchange_.headers(kind); }
+HeaderMap* FilterChain::Slot::headers(HeaderMapKind kind) {
+  HeaderMap* map = chain_.exchange_.headers(kind);
+  const bool trailers = kind == HeaderMapKind::kRequestTrailers || kind == HeaderMapKind::kResponseTrailers;
+  if (map != nullptr || !trailers) [[likely]] return map;
+  const Direction direction = kind == HeaderMapKind::kRequestTrailers ? Direction::kRequest : Direction::kResponse;
+  Gate& gate = this->gate(direction);
+  if (!gate.end_shown && (!gate.end_wait || gate.unseen)) return nullptr;
+  map = chain_.exchange_.AddTrailers(direction);
+  gate.adds_trailers = map != nullptr;
+  return map;
+}
 
 bool FilterChain::Slot::headers_writable(HeaderMapKind kind) {
   if (chain_.finished_) return false;
@@ -67,7 +79,7 @@ bool FilterChain::Slot::ReplaceBody(Direction direction, size_t start, size_t si
   if (size > old->size() - start) size = old->size() - start;
   const size_t shown = gate.in_body ? gate.shown_bytes : 0;  // a paused body is within the limit already
   const PluginSpec& spec = plugin_.spec();
-  if (old->size() - size + bytes.size() > shown + spec.limits.body_bytes) {
+  if (old->size() - size + bytes.size() > shown + chain_.BodyBytes(*this)) {
     chain_.exchange_.OnNote(ChainNote::kBodyReplaceRefused, spec.name);
     return false;
   }
@@ -177,7 +189,7 @@ bool FilterChain::BufferFull(Slot& slot, Direction direction, Gate& gate) {
   }
   LocalResponse response;
   response.status = direction == Direction::kRequest ? 413 : 502;
-  response.details = "plugin \"" + spec.name + "\" held more than " + std::to_string(spec.limits.body_bytes) + " bytes";
+  response.details = "plugin \"" + spec.name + "\" held more than " + std::to_string(BodyBytes(slot)) + " bytes";
   Answer(std::move(response), spec.name);
   return false;
 }

@@ -22,6 +22,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "nginx/calls.h"
+#include "nginx/fd.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
 
@@ -71,22 +73,6 @@ int64_t NowMs() {
   return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 /// One plugin to check and what the child said of it.
 struct Check {
   PluginConf* conf;
@@ -123,7 +109,7 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
   return {};
 }
 
-[[noreturn]] void RunChild(const std::vector<Check>& checks, const std::string& cache_directory, int pipe) {
+[[noreturn]] void RunChild(const std::vector<Check>& checks, const MainConf& conf, const std::string& cache_directory, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const int number : {SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGWINCH, SIGALRM, SIGIO, SIGPIPE}) {
     signal(number, SIG_DFL);
@@ -143,8 +129,9 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
   SystemClock clock;
   NoTimers timers;
   Services services;
+  CanaryCalls calls(conf);
   Host host{log,    clock, services.shared_data(), services.queues(), services.metrics(),
-            timers, services.foreign_functions(), services.calls()};
+            timers, services.foreign_functions(), calls};
   const CodeCache cache{cache_directory};
   for (size_t i = 0; i < checks.size(); i++) {
     const std::string wrong = CheckOne(**engine, cache, host, checks[i], pipe, i);
@@ -255,7 +242,7 @@ Progress Watch(ngx_conf_t* cf, pid_t child, int pipe, std::vector<Check>& checks
 }
 
 /// Everything that could make a second check come out differently.
-std::string IdentityOf(const PluginSpec& spec, const struct stat& file) {
+std::string IdentityOf(const PluginSpec& spec, const MainConf& conf, const struct stat& file) {
   std::string identity;
   const auto text = [&](std::string_view part) {
     identity.append(std::to_string(part.size())).append(":").append(part);
@@ -265,9 +252,13 @@ std::string IdentityOf(const PluginSpec& spec, const struct stat& file) {
     text(part);
   }
   for (const auto& [name, value] : spec.environment) text(name), text(value);
+  for (const Cluster& cluster : conf.upstreams) text(cluster.name);  // a plugin may refuse to start without its upstream
+  for (const std::string& pattern : conf.allowed_hosts) text(pattern);
+  for (const auto& part : {spec.node.id, spec.node.cluster, spec.node.region, spec.node.zone, spec.node.sub_zone}) text(part);
+  for (const auto& [name, value] : spec.node.metadata) text(name), text(value);
   number(spec.limits.memory_bytes), number(spec.limits.callback_ms), number(spec.limits.start_ms);
   number(spec.limits.body_bytes), number(spec.on_error), number(spec.statuses), number(spec.header_pause);
-  number(spec.on_buffer_full);
+  number(spec.on_buffer_full), number(spec.stderr_level);
   number(file.st_dev), number(file.st_ino), number(file.st_size);
   number(file.st_mtim.tv_sec), number(file.st_mtim.tv_nsec), number(file.st_ctim.tv_sec), number(file.st_ctim.tv_nsec);
   return identity;
@@ -329,7 +320,7 @@ bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
                plugin->where);
       return false;
     }
-    plugin->loaded = IdentityOf(plugin->spec, file);
+    plugin->loaded = IdentityOf(plugin->spec, conf, file);
     if (TakeOver(running, *plugin)) continue;
     checks.push_back({plugin.get(), Fd(memfd_create("weir-plugin", MFD_CLOEXEC)), {}});
   }
@@ -347,7 +338,7 @@ bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
   const pid_t child = fork();
   if (child == 0) {
     close(out.get());
-    RunChild(checks, cache, in.get());
+    RunChild(checks, conf, cache, in.get());
   }
   if (child < 0) {
     Complain(cf, "weir: cannot fork: " + std::string(std::strerror(errno)), checks[0].conf->where);

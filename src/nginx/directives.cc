@@ -1,57 +1,17 @@
 // The directives, as tables: each argument of weir_plugin is a row with the function that takes its value.
 #include <algorithm>
-#include <charconv>
 
-#include "base/nearest_name.h"
+#include "host/log.h"
+#include "nginx/arguments.h"
 #include "nginx/config.h"
+#include "nginx/metrics_location.h"
 
 namespace weir::nginx {
 namespace {
 
-/// Empty: taken. Otherwise what is wrong with the value and what to write instead.
-using TakeValue = std::string (*)(ngx_conf_t* cf, PluginConf& plugin, std::string_view value);
-
-struct Argument {
-  std::string_view name;
-  bool repeatable;
-  TakeValue take;
-};
-
-std::string BadSize(std::string_view value) {
-  return "\"" + std::string(value) + "\" is not a size; write bytes, or a number with k, m or g: 256m";
-}
-std::string BadTime(std::string_view value) {
-  return "\"" + std::string(value) + "\" is not a time; write a number with ms, s or m: 50ms";
-}
-
 constexpr uint64_t kMemoryMin = 64ull << 10, kMemoryMax = 4ull << 30;  // a page; all that 32 bits address
-constexpr int64_t kTimeMaxMs = 24ll * 3600 * 1000;
 
-bool ParseSize(std::string_view value, uint64_t* bytes) {
-  ngx_str_t text = Borrow(value);
-  const off_t size = value.empty() ? NGX_ERROR : ngx_parse_offset(&text);
-  if (size < 0) return false;
-  *bytes = static_cast<uint64_t>(size);
-  return true;
-}
-
-std::string TakeTime(std::string_view value, uint32_t* ms) {
-  ngx_str_t text = Borrow(value);
-  const ngx_int_t time = value.empty() ? NGX_ERROR : ngx_parse_time(&text, 0);
-  if (time < 0) return BadTime(value);
-  if (time < 1 || time > kTimeMaxMs) return "must be between 1ms and 24h, not " + std::string(value);
-  *ms = static_cast<uint32_t>(time);
-  return {};
-}
-
-/// Relative to the directory of nginx.conf, as with ssl_certificate.
-std::string FullPath(ngx_conf_t* cf, std::string_view value) {
-  ngx_str_t path = Copy(cf->pool, value);
-  if (path.data == nullptr || ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) return std::string(value);
-  return std::string(View(path));
-}
-
-constexpr Argument kArguments[] = {
+constexpr Argument<PluginConf> kArguments[] = {
     {"config", false,
      [](ngx_conf_t* cf, PluginConf& plugin, std::string_view value) -> std::string {
        Result<std::string> bytes = ReadFile(FullPath(cf, value));
@@ -121,12 +81,25 @@ constexpr Argument kArguments[] = {
        plugin.spec.statuses = value == "strict" ? Statuses::kStrict : Statuses::kLenient;
        return {};
      }},
+    {"stderr_level", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       const std::optional<LogLevel> level = LogLevelOf(value);
+       if (level) plugin.spec.stderr_level = *level;
+       return level ? "" : "must be trace, debug, info, warn, error or critical, not \"" + std::string(value) + "\"";
+     }},
     {"header_pause", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
        if (value != "stream" && value != "headers_only") {
          return "must be stream or headers_only, not \"" + std::string(value) + "\"";
        }
        plugin.spec.header_pause = value == "stream" ? HeaderPause::kStream : HeaderPause::kHeadersOnly;
+       return {};
+     }},
+    {"allow", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       Result<Allow> allow = ParseAllow(value);
+       if (!allow) return allow.error().message;
+       plugin.spec.allow = *std::move(allow);
        return {};
      }},
     {"on_buffer_full", false,
@@ -139,45 +112,13 @@ constexpr Argument kArguments[] = {
      }},
 };
 
-std::string UnknownArgument(std::string_view name) {
-  std::string message = "has no argument \"" + std::string(name) + "\"";
-  std::vector<std::string_view> known;
-  for (const Argument& row : kArguments) known.push_back(row.name);
-  if (const std::string_view near = NearestName(name, known); !near.empty()) {
-    return message + "; did you mean \"" + std::string(near) + "=\"?";
-  }
-  message += "; it knows";
-  for (const std::string_view name : known) message.append(" ").append(name).append("=");
-  return message;
-}
-
-char* Fail(ngx_conf_t* cf, const std::string& message) {
-  const ngx_str_t text = Borrow(message);
-  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V", &text);
-  return static_cast<char*>(NGX_CONF_ERROR);
-}
-
-bool IsPluginName(std::string_view name) {
-  return !name.empty() && name.size() <= 64 &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
-         });
-}
-
-std::vector<std::string_view> ArgumentsOf(ngx_conf_t* cf) {
-  auto* words = static_cast<ngx_str_t*>(cf->args->elts);
-  std::vector<std::string_view> result;
-  for (ngx_uint_t i = 1; i < cf->args->nelts; i++) result.push_back(View(words[i]));
-  return result;
-}
-
 /// weir_plugin NAME FILE [name=value]…;
 char* TakePlugin(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
   auto& main = *static_cast<MainConf*>(raw);
   const std::vector<std::string_view> words = ArgumentsOf(cf);
   const std::string name(words[0]);
   const std::string subject = "weir: plugin \"" + name + "\": ";
-  if (!IsPluginName(name) || name == "off") {
+  if (!IsName(name) || name == "off") {
     return Fail(cf, "weir: \"" + name + "\" cannot name a plugin; use letters, digits, '_', '-' and '.' "
                     "(up to 64), and not \"off\"");
   }
@@ -192,27 +133,8 @@ char* TakePlugin(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
   plugin->spec.path = FullPath(cf, words[1]);
   plugin->where = Where(cf);
   std::vector<std::string_view> seen;
-  for (size_t i = 2; i < words.size(); i++) {
-    const size_t equals = words[i].find('=');
-    const std::string_view key = words[i].substr(0, equals);
-    const Argument* row = std::find_if(std::begin(kArguments), std::end(kArguments),
-                                       [&](const Argument& row) { return row.name == key; });
-    if (row == std::end(kArguments)) return Fail(cf, subject + "weir_plugin " + UnknownArgument(key));
-    if (equals == words[i].npos) {
-      return Fail(cf, subject + std::string(key) + " wants a value: " + std::string(key) + "=…");
-    }
-    const std::string_view value = words[i].substr(equals + 1);
-    if (value.starts_with('\'') || value.starts_with('"')) {
-      return Fail(cf, subject + "nginx knows quotes only around a whole argument; write '" + std::string(key) +
-                      "=…' instead of " + std::string(key) + "='…'");
-    }
-    if (!row->repeatable && std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      return Fail(cf, subject + std::string(key) + " is given twice");
-    }
-    seen.push_back(key);
-    const std::string wrong = row->take(cf, *plugin, value);
-    if (!wrong.empty()) return Fail(cf, subject + std::string(words[i]) + ": " + wrong);
-  }
+  const std::string wrong = TakeArguments(cf, "weir_plugin", std::span(kArguments), std::span(words).subspan(2), *plugin, &seen);
+  if (!wrong.empty()) return Fail(cf, subject + wrong);
   const auto given = [&](std::string_view key) {
     return std::find(seen.begin(), seen.end(), key) != seen.end();
   };
@@ -264,12 +186,41 @@ char* TakeCache(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
 
 /// weir_max_body SIZE;
 char* TakeMaxBody(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
-  auto& main = *static_cast<MainConf*>(raw);
-  if (main.body_bytes != 0) return Fail(cf, "weir: weir_max_body is given twice");
+  auto& location = *static_cast<LocationConf*>(raw);
+  if (location.body_bytes != NGX_CONF_UNSET) return Fail(cf, "weir: weir_max_body is given twice in one block");
   const std::string_view value = ArgumentsOf(cf)[0];
-  if (!ParseSize(value, &main.body_bytes)) return Fail(cf, "weir: weir_max_body: " + BadSize(value));
-  if (main.body_bytes == 0) {
+  uint64_t bytes = 0;
+  if (!ParseSize(value, &bytes)) return Fail(cf, "weir: weir_max_body: " + BadSize(value));
+  if (bytes == 0) {
     return Fail(cf, "weir: weir_max_body: a plugin that pauses must be able to hold something; give at least 1");
+  }
+  location.body_bytes = static_cast<off_t>(bytes);
+  return NGX_CONF_OK;
+}
+
+/// weir_phase access|rewrite;
+char* TakePhase(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& location = *static_cast<LocationConf*>(raw);
+  if (location.phase != NGX_CONF_UNSET_UINT) return Fail(cf, "weir: weir_phase is given twice in one block");
+  const std::string_view value = ArgumentsOf(cf)[0];
+  if (value != "access" && value != "rewrite") {
+    return Fail(cf, "weir: weir_phase must be access or rewrite, not \"" + std::string(value) + "\"");
+  }
+  location.phase = static_cast<ngx_uint_t>(value == "access" ? Phase::kAccess : Phase::kRewrite);
+  if (value == "rewrite") MainOf(cf)->rewrite_phase = true;
+  return NGX_CONF_OK;
+}
+
+/// weir_node KEY=VALUE…;
+char* TakeNode(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  if (main.node_set) return Fail(cf, "weir: weir_node is given twice; write all of it in one");
+  main.node_set = true;
+  for (const std::string_view word : ArgumentsOf(cf)) {
+    const size_t equals = word.find('=');
+    if (equals != word.npos && main.node.Set(word.substr(0, equals), word.substr(equals + 1))) continue;
+    return Fail(cf, "weir: weir_node: \"" + std::string(word) +
+                        "\" is not KEY=VALUE, or there twice; the keys are id, cluster, region, zone, sub_zone and metadata.NAME");
   }
   return NGX_CONF_OK;
 }
@@ -284,8 +235,20 @@ ngx_command_t kCommands[] = {
     {ngx_string("weir"), kAnywhere | NGX_CONF_1MORE, TakeUse, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_cache"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeCache,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("weir_max_body"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeMaxBody,
+    {ngx_string("weir_max_body"), kAnywhere | NGX_CONF_TAKE1, TakeMaxBody, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_phase"), kAnywhere | NGX_CONF_TAKE1, TakePhase, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_decode"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, decode), nullptr},
+    {ngx_string("weir_reroute"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, reroute), nullptr},
+    {ngx_string("weir_cluster"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, TakeCluster,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_allow_hosts"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeAllowHosts,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_node"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeNode,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 

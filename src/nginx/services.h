@@ -35,7 +35,6 @@ class Services {
   Queues& queues() { return queues_; }
   Metrics& metrics() { return metrics_; }
   const ForeignFunctions& foreign_functions() const { return foreign_functions_; }
-  Calls& calls() { return calls_; }
 
  private:
   SystemClock clock_;
@@ -43,7 +42,6 @@ class Services {
   NgxQueues queues_;
   InProcessMetrics metrics_;
   ForeignFunctions foreign_functions_;
-  NoCalls calls_;
 };
 
 }  // namespace weir::nginx

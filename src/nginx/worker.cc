@@ -2,18 +2,29 @@
 
 #include <algorithm>
 
+#include "host/zone/zone_report.h"
+#include "nginx/module.h"
+
 namespace weir::nginx {
 namespace {
 
 constexpr ngx_msec_t kRetryFirstMs = 1000, kRetryMaxMs = 60'000;
+
+std::vector<std::string> NamesOf(const MainConf& conf) {
+  std::vector<std::string> names;
+  for (const auto& plugin : conf.plugins) names.push_back(plugin->spec.name);
+  return names;
+}
 
 }  // namespace
 
 Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
-      host_{log_,     clock_, services_.shared_data(), services_.queues(), services_.metrics(),
-            timers_,  services_.foreign_functions(), services_.calls()},
+      calls_(cycle, conf),
+      zone_(cycle, conf.zone, NamesOf(conf)),
+      host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
+            timers_,  services_.foreign_functions(), calls_.calls()},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;
@@ -21,13 +32,29 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
   retry_.handler = OnRetry;
   retry_.log = cycle->log;
   retry_.cancelable = 1;
+  for (const auto& plugin : conf.plugins) {  // 0 until it has started
+    zone_.metrics().Own(OwnMetric::kPluginUp, OwnLabels(OwnMetric::kPluginUp, {plugin->spec.name}));
+  }
+  g_module.streams_cell = zone_.metrics().Own(OwnMetric::kStreams, {});
   StartAll();
 }
 
 Worker::~Worker() {
+  g_module.streams_cell = nullptr;
   if (retry_.timer_set) ngx_del_timer(&retry_);
   for (const auto& conf : conf_.plugins) conf->running = nullptr;
   timers_.Keep([](const Plugin*) { return false; });
+}
+
+void Worker::Count(ChainNote note, std::string_view plugin) {
+  OwnCell*& cell = notes_[{std::string(plugin), note}];
+  if (cell == nullptr) cell = zone_.metrics().Own(OwnMetric::kStreamNotes, OwnLabels(OwnMetric::kStreamNotes, {plugin, Name(note)}));
+  if (cell != nullptr) cell->Add(1);
+}
+
+std::string Worker::MetricsText() {
+  zone_.zone().Reap();
+  return PrometheusText(zone_.metrics().ReadOwn(), zone_.metrics().Read(), ReadZone(zone_.zone()));
 }
 
 bool Worker::StartEngine() {

@@ -1,11 +1,14 @@
 // The plugins of one worker process.
 #pragma once
 
+#include <map>
 #include <vector>
 
+#include "nginx/calls.h"
 #include "nginx/config.h"
 #include "nginx/host.h"
 #include "nginx/services.h"
+#include "nginx/zone.h"
 #include "weir/engine.h"
 #include "weir/plugin.h"
 
@@ -18,8 +21,15 @@ class Worker {
   /// `conf` and `cycle` outlive the worker.
   Worker(ngx_cycle_t* cycle, MainConf& conf);
   ~Worker();
+  /// At the end of the process, while requests may still be there.
+  void StopCalls() { calls_.Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+  void Count(ChainNote note, std::string_view plugin);
+  /// All metrics, for Prometheus.
+  std::string MetricsText();
+  /// At the end of the process, while requests may still be there.
+  void StopWaking() { zone_.StopWaking(); }
 
  private:
   bool StartEngine();
@@ -33,6 +43,9 @@ class Worker {
   SystemClock clock_;
   NgxTimers timers_;
   Services services_;
+  NgxCalls calls_;
+  ZoneServices zone_;
+  std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;

@@ -25,6 +25,8 @@ class CallState {
   void set_allocator(const engine::Function& function) { allocator_ = function; }
   /// What is answered to the guest for `status` of the row that `thunk` is of; logs and counts what leniency swallows.
   Status Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept;
+  /// What is answered to the guest for a call of the row that `thunk` is of, which `allow=` leaves out; says so once and counts it.
+  Status NotAllowed(uint32_t extra, engine::HostThunk thunk) noexcept;
   /// Records why the call in progress does not answer OK. `reason` is a constant; `detail` lives as long as the call: which
   /// path, which name.
   Status Refuse(Status status, std::string_view reason, std::string_view detail = {}) {
@@ -83,6 +85,15 @@ struct ProxyAbi {
       if (calls.trapped()) return abi::HostOutcome::kTrap;
       status = calls.Refuse(Status::kInvalidMemoryAccess, "the plugin's allocator gave no memory");
     }
+    slots[0].i32 = uint32_t(status);
+    return abi::HostOutcome::kReturn;
+  }
+
+  template <class Row>
+  static abi::HostOutcome NotAllowed(CallState& calls, abi::Frame& frame, const engine::RawValue* next, engine::RawValue* slots) {
+    const Status status = calls.NotAllowed(Row::kExtra, &Row::Call);
+    if constexpr (Row::Returns::kResults.empty()) return abi::HostOutcome::kReturn;
+    if (status == Status::kOk) abi::StoreValues<ProxyAbi>(calls, frame, next, typename Row::Returns::Values());  // swallowed: zeros
     slots[0].i32 = uint32_t(status);
     return abi::HostOutcome::kReturn;
   }

@@ -1,6 +1,7 @@
 // HTTP fields. Reads outside the phase: get_value NOT_FOUND, pairs empty; writes: BAD_ARGUMENT.
 #include <vector>
 
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/host_calls.h"
 
@@ -14,18 +15,21 @@ constexpr uint64_t kHeaderCost = 512;  // bytes that count for each header besid
 }  // namespace
 
 HttpStream* HostCalls::stream() { return effective_ == nullptr ? nullptr : effective_->stream(); }
+TcpStream* HostCalls::tcp() { return effective_ == nullptr ? nullptr : effective_->tcp(); }
+Stream* HostCalls::any_stream() { return effective_ == nullptr ? nullptr : effective_->any_stream(); }
 
 HeaderMap* HostCalls::Map(MapType map, bool* known) {
   *known = uint32_t(map) < kMapTypes;
+  if (uint32_t(map) >= kHeaderMapKinds) return *known && incoming_ != nullptr ? incoming_->maps[uint32_t(map) - kHeaderMapKinds] : nullptr;
   HttpStream* s = stream();
-  if (s == nullptr || uint32_t(map) >= kHeaderMapKinds) return nullptr;  // the rest are answers to calls
-  return s->headers(HeaderMapKind(map));
+  return s == nullptr ? nullptr : s->headers(HeaderMapKind(map));
 }
 
 Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
   bool known;
   HeaderMap* map = Map(type, &known);
   if (!known) return Refuse(Status::kBadArgument, kUnknownMap);
+  if (uint32_t(type) >= kHeaderMapKinds) return Refuse(Status::kBadArgument, "an answer to a call is read-only");
   if (map == nullptr) return Refuse(Status::kBadArgument, kNoMap);
   if (!stream()->headers_writable(HeaderMapKind(type))) return Refuse(Status::kBadArgument, "those headers were sent already");
   return map;

@@ -5,7 +5,13 @@
 namespace weir::proxy_wasm {
 namespace {
 constexpr size_t kDetailMax = 256;  // bytes of a detail in a log line
+
+std::string_view NameOf(engine::HostThunk thunk) {
+  for (const abi::HostFunction& row : HostFunctions())
+    if (row.thunk == thunk) return row.name;
+  return "?";
 }
+}  // namespace
 
 uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
   if (!allocator_) return 0;
@@ -24,12 +30,7 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
   const bool lenient = core.spec.statuses == Statuses::kLenient;
   const bool swallowed = lenient && !Tolerated(extra, status);
   if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
-  std::string_view call = "?";
-  for (const abi::HostFunction& row : HostFunctions()) {
-    if (row.thunk != thunk) continue;
-    call = row.name;
-    break;
-  }
+  const std::string_view call = NameOf(thunk);
   std::string line = std::string(call) + " answers " + std::string(Name(status)) + ": " + std::string(reason);
   const std::string about = detail.empty() ? "" : ": \"" + std::string(detail.substr(0, kDetailMax)) + "\"";
   if (!swallowed) {
@@ -37,10 +38,19 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
     return status;
   }
   core.LogOnce(line, LogLevel::kWarn, line + about + " (swallowed, without effect: statuses lenient; said once)");
-  if (auto id = core.host.metrics.Define(MetricType::kCounter, "weir_hostcall_rejected_total{plugin=" + core.spec.name + ",call=" +
-                                                                   std::string(call) + ",reason=" + std::string(Name(status)) + "}"))
-    core.host.metrics.Increment(*id, 1);
+  core.Rejected(call, Name(status));
   return Status::kOk;
+}
+
+// As Envoy: INTERNAL_FAILURE. Where no SDK survives that, NOT_FOUND rather than a success that is none.
+Status CallState::NotAllowed(uint32_t extra, engine::HostThunk thunk) noexcept {
+  Core& core = static_cast<HostCalls*>(this)->core();
+  const std::string_view call = NameOf(thunk);
+  core.LogOnce(LogLevel::kWarn, std::string(call) + " is refused: allow= of this plugin does not name " +
+                                    std::string(Name(GroupOf(extra))) + " (said once)");
+  core.Rejected(call, kNotAllowed);
+  if (core.spec.statuses == Statuses::kStrict || Tolerated(extra, Status::kInternalFailure)) return Status::kInternalFailure;
+  return Tolerated(extra, Status::kNotFound) ? Status::kNotFound : Status::kOk;
 }
 
 Status HostCalls::Log(uint32_t level, std::string_view message) {

@@ -10,12 +10,12 @@ constexpr std::string_view kTwins[] = {"_counter", "_gauge", "_histogram"};  // 
 // Same name, other type: lenient defines a twin with the type in its name, since SDKs panic on every failure of this call.
 Answer<uint32_t> HostCalls::DefineMetric(uint32_t type, std::string_view name) {
   if (type >= kMetricTypes) return Refuse(Status::kBadArgument, "no such metric type");
-  auto id = core_.host.metrics.Define(MetricType(type), name);
+  auto id = core_.host.metrics.Define(MetricType(type), name, core_.spec.name);
   if (!id && !strict()) {
     const size_t end = std::min(name.find('{'), name.size());
     std::string twin(name);
     twin.insert(end, kTwins[type]);
-    id = core_.host.metrics.Define(MetricType(type), twin);
+    id = core_.host.metrics.Define(MetricType(type), twin, core_.spec.name);
     if (id) core_.LogOnce(LogLevel::kWarn, "metric " + std::string(name) + " exists with another type: defined as " + twin);
   }
   if (!id) return Refuse(Status::kBadArgument, "that name has another type, or the limit of metrics is reached", name);

@@ -1,4 +1,5 @@
 // Streams and contexts: what is recorded here is carried out by the embedder when the guest has returned.
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/host_calls.h"
 #include "proxy_wasm/vm.h"
@@ -7,13 +8,19 @@ namespace weir::proxy_wasm {
 namespace {
 
 constexpr std::string_view kNoStream = "there is no HTTP stream in the effective context";
+constexpr std::string_view kNoTcp = "there is no TCP connection in the effective context";
+TcpSide SideOf(StreamType type) { return type == StreamType::kDownstream ? TcpSide::kDownstream : TcpSide::kUpstream; }
 constexpr uint32_t kGrpcStatusMax = 16;
 
 }  // namespace
 
 Status HostCalls::ContinueStream(StreamType type) {
   if (uint32_t(type) >= kStreamTypes) return Refuse(Status::kBadArgument, "no such stream type");
-  if (uint32_t(type) >= kDirections) return Refuse(Status::kUnimplemented, "TCP streams are not available in this version");
+  if (uint32_t(type) >= kDirections) {
+    if (tcp() == nullptr) return Refuse(Status::kUnimplemented, kNoTcp);
+    tcp()->Resume(SideOf(type));
+    return Status::kOk;
+  }
   if (stream() == nullptr) return Refuse(Status::kBadArgument, kNoStream);
   stream()->Resume(Direction(type));
   return Status::kOk;
@@ -21,7 +28,11 @@ Status HostCalls::ContinueStream(StreamType type) {
 
 Status HostCalls::CloseStream(StreamType type) {
   if (uint32_t(type) >= kStreamTypes) return Refuse(Status::kBadArgument, "no such stream type");
-  if (uint32_t(type) >= kDirections) return Refuse(Status::kBadArgument, "TCP streams are not available in this version");
+  if (uint32_t(type) >= kDirections) {
+    if (tcp() == nullptr) return Refuse(Status::kBadArgument, kNoTcp);
+    tcp()->Close(SideOf(type));
+    return Status::kOk;
+  }
   if (stream() == nullptr) return Refuse(Status::kBadArgument, kNoStream);
   stream()->Reset(Direction(type));
   return Status::kOk;
@@ -98,7 +109,10 @@ Status HostCalls::SetEffectiveContext(uint32_t context_id) {
   return Status::kOk;
 }
 
-// Of the call whose answer is delivered; none is, as yet.
-Answer<std::tuple<uint32_t, std::string_view>> HostCalls::GetStatus() { return std::tuple{0u, std::string_view()}; }
+// Of the call whose answer is delivered; else 0 and nothing.
+Answer<std::tuple<uint32_t, std::string_view>> HostCalls::GetStatus() {
+  if (incoming_ == nullptr) return std::tuple{0u, std::string_view()};
+  return std::tuple{incoming_->status, incoming_->message};
+}
 
 }  // namespace weir::proxy_wasm

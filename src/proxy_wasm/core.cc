@@ -64,4 +64,18 @@ void Core::LogOnce(std::string_view key, LogLevel level, std::string_view text) 
   Log(level, text);
 }
 
+void Core::Rejected(std::string_view call, std::string_view reason) {
+  ++stats.host_calls_rejected;
+  statistics.Rejected(call, reason);
+}
+
+void Core::CallEnded(std::string_view upstream, std::string_view outcome, uint64_t duration_ns) {
+  statistics.CallEnded(upstream, outcome, duration_ns);
+  if (outcome == kCancelled) {
+    ++stats.calls_cancelled;
+  } else if (outcome != kEndedOk) {
+    ++stats.calls_failed;
+  }
+}
+
 }  // namespace weir::proxy_wasm

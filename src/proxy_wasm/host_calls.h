@@ -1,6 +1,6 @@
 // What one host call may see and do: typed in, typed out, no guest pointers. A method a row of host_functions.cc, grouped by
 // file: calls_log.cc, calls_headers.cc, calls_body.cc, calls_stream.cc, calls_property.cc, calls_shared.cc, calls_metric.cc,
-// calls_outside.cc. Comments say what the specification leaves open.
+// calls_http.cc, calls_grpc.cc, calls_foreign.cc. Comments say what the specification leaves open.
 #pragma once
 
 #include <optional>
@@ -12,11 +12,14 @@
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/header_rules.h"
 #include "proxy_wasm/pairs.h"
+#include "weir/http.h"
 
 namespace weir::proxy_wasm {
 
 class Context;
 class Vm;
+struct Callout;
+struct Incoming;
 
 class HostCalls final : public CallState {
  public:
@@ -29,6 +32,8 @@ class HostCalls final : public CallState {
   void Leave() { effective_ = nullptr; }
   Core& core() { return core_; }
   void set_in_vm_start(bool in) { in_vm_start_ = in; }
+  /// The answer that the callback to come may read; null: none. It outlives the callback.
+  void set_incoming(const Incoming* incoming) { incoming_ = incoming; }
 
   // Logging, clock, timer
   Status Log(uint32_t level, std::string_view message);
@@ -97,8 +102,10 @@ class HostCalls final : public CallState {
   Status GrpcClose(uint32_t call_id);
   Nothing NotifyMemoryGrowth(uint32_t memory_index);
 
-  /// The stream of the effective context; null for the plugin context.
+  /// The stream of the effective context; null for the plugin context, and where it is of the other kind.
   HttpStream* stream();
+  TcpStream* tcp();
+  Stream* any_stream();
 
  private:
   /// Null: the map is not there in this phase. `known` false: no such map at all.
@@ -115,17 +122,42 @@ class HostCalls final : public CallState {
   Answer<std::string_view> Header(const HeaderMap& map, std::string_view key);
   /// The answer where there is none: NOT_FOUND, in 0.1.0 an empty value.
   Answer<std::string_view> NoHeader(std::string_view reason, std::string_view key);
+  // Properties, by who answers. `path` is for the reason of a refusal.
+  std::optional<Answer<std::string_view>> PluginProperty(PropertyFrom from, std::string_view name, std::string_view path);
+  Answer<std::string_view> StreamProperty(HttpStream& s, const PropertyRow& row, std::string_view name, std::string_view path);
+  Answer<std::string_view> MapProperty(HttpStream& s, HeaderMapKind kind, std::string_view name, std::string_view path);
+  Answer<std::string_view> UrlProperty(HttpStream& s, PropertyFrom from, std::string_view path);
+  Answer<std::string_view> Encoded(std::optional<PropertyValue> value, std::string_view path);
+  Answer<std::string_view> PropertyOrNone(std::string_view value, std::string_view path);
+  Status LongPath(std::string_view call, size_t bytes);
   /// Counts bytes written into the headers of the effective context's stream. False: over a limit, and said why.
   bool Grow(uint64_t bytes);
+  /// Whether a call may name that upstream; if not, says so once.
+  bool KnowsUpstream(std::string_view call, std::string_view upstream);
+  /// Room for one more call, with a body or message of `bytes`.
+  bool RoomForCall(uint64_t bytes);
+  /// The call that was started belongs to the effective context. Its id for the guest.
+  /// `unknown`: what is answered when the host finds the arguments wrong.
+  Answer<uint32_t> Started(Callout callout, Result<CallToken> token, Status unknown);
+  /// Malformed arguments of a gRPC call: lenient must not swallow it, since a call id of 0, twice, makes an SDK panic.
+  Status BadGrpc(std::string_view reason, std::string_view detail = {}) {
+    return Refuse(strict() ? Status::kBadArgument : Status::kParseFailure, reason, detail);
+  }
+  Answer<uint32_t> StartGrpc(std::string_view call, std::string_view upstream, std::string_view service, std::string_view method,
+                             std::string_view metadata, const std::string_view* message, uint32_t timeout_ms);
+  /// The gRPC call of that id, or what is answered when there is none.
+  Answer<Callout*> Grpc(uint32_t id);
   PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }
   bool strict() const { return core_.spec.statuses == Statuses::kStrict; }
 
   Core& core_;
   Vm& vm_;
   Context* effective_ = nullptr;
+  const Incoming* incoming_ = nullptr;
   bool in_vm_start_ = false;
   std::string key_;      ///< a lowered key, during one call
   std::string scratch_;  ///< bytes of an answer, during one call
+  std::string why_;      ///< a reason that is no constant, during one call
 };
 
 }  // namespace weir::proxy_wasm

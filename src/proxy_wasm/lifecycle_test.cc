@@ -130,6 +130,112 @@ TEST(Lifecycle, RestartsAreLimited) {
   EXPECT_FALSE(once());
 }
 
+/// A plugin that is down after two failures (of "/b" in :path), and a second later may be probed.
+class ProbeTest : public ::testing::Test {
+ protected:
+  ProbeTest() {
+    guest_.On(kOnRequestHeaders, Guest::Do("(call $proxy_get_header_map_value (i32.const 0) " + guest_.S(":path") + std::string(kPut) + ")") +
+                                     "(if (i32.eq (i32.load8_u (i32.add (i32.load (i32.const 512)) (i32.const 1))) (i32.const 98)) (then unreachable))");
+    guest_.On(kOnLog, Guest::Do("(call $proxy_get_header_map_value (i32.const 0) " + guest_.S(":path") + std::string(kPut) + ")") +
+                          "(if (i32.eq (i32.load8_u (i32.add (i32.load (i32.const 512)) (i32.const 1))) (i32.const 108)) (then unreachable))");
+    spec_.limits.restarts_burst = 1;
+    spec_.limits.restart_interval_ms = 1000;
+    plugin_ = std::move(*Load(guest_, world_, spec_));
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(Headers(New("/bad")), FilterStatus::kFailed);
+    EXPECT_FALSE(New("/"));
+    EXPECT_EQ(world_.log.Count("down after 2 failures"), 1u);
+    Later(1000);
+  }
+  struct Stream {
+    explicit operator bool() const { return filter != nullptr; }
+    std::unique_ptr<FakeStream> stream;
+    std::unique_ptr<HttpFilter> filter;
+  };
+  Stream New(const std::string& path) {
+    Stream one{std::make_unique<FakeStream>(), nullptr};
+    one.stream->maps[0]->Replace(":path", path);
+    one.filter = plugin_->NewHttpFilter(*one.stream);
+    return one;
+  }
+  static FilterStatus Headers(const Stream& one) { return one ? one.filter->OnRequestHeaders(1, EndOfStream::kYes) : FilterStatus::kFailed; }
+  void Later(uint64_t ms) { world_.clock.now_ns += ms * 1'000'000; }
+
+  Guest guest_;
+  FakeWorld world_;
+  PluginSpec spec_ = SpecNamed("t");
+  std::unique_ptr<Plugin> plugin_;
+};
+
+TEST_F(ProbeTest, OneStreamProbesTheNewInstanceAndTheOthersWaitForIt) {
+  auto probe = New("/");
+  ASSERT_TRUE(probe);
+  EXPECT_EQ(Headers(probe), FilterStatus::kContinue);
+  EXPECT_FALSE(New("/"));
+  EXPECT_FALSE(plugin_->stats().up);
+  EXPECT_EQ(plugin_->stats().streams_refused, 2u);
+  EXPECT_FALSE(world_.log.Has("up again"));
+  probe.filter->OnFinish();
+  EXPECT_TRUE(plugin_->stats().up);
+  EXPECT_EQ(world_.log.Count("up again"), 1u);
+  auto one = New("/"), two = New("/");
+  EXPECT_TRUE(one && two);
+}
+
+TEST_F(ProbeTest, AProbeThatFailsKeepsItDownForAnotherInterval) {
+  EXPECT_EQ(Headers(New("/bad")), FilterStatus::kFailed);
+  EXPECT_FALSE(New("/"));
+  EXPECT_EQ(world_.log.Count("down after"), 1u);  // it never was up
+  Later(999);
+  EXPECT_FALSE(New("/"));
+  Later(1);
+  EXPECT_TRUE(New("/"));
+}
+
+TEST_F(ProbeTest, AProbeFailsToTheLastCallback) {
+  auto probe = New("/log");
+  EXPECT_EQ(Headers(probe), FilterStatus::kContinue);
+  probe.filter->OnFinish();
+  EXPECT_FALSE(world_.log.Has("up again"));
+  EXPECT_FALSE(New("/"));
+}
+
+TEST_F(ProbeTest, AnInstanceThatLivesForAnIntervalIsGoodEnough) {
+  auto probe = New("/");
+  EXPECT_EQ(Headers(probe), FilterStatus::kContinue);  // and then waits for something
+  Later(999);
+  EXPECT_FALSE(New("/"));
+  Later(1);
+  EXPECT_TRUE(New("/"));
+  EXPECT_TRUE(plugin_->stats().up);
+  EXPECT_EQ(world_.log.Count("up again"), 1u);
+}
+
+TEST_F(ProbeTest, AnotherFailureLaterIsSaidAgain) {
+  New("/").filter->OnFinish();
+  EXPECT_EQ(Headers(New("/bad")), FilterStatus::kFailed);
+  EXPECT_FALSE(New("/"));
+  EXPECT_EQ(world_.log.Count("down after"), 2u);
+}
+
+TEST(Lifecycle, FailuresAreLoggedWithTheGuestsStackAndNoMoreOftenThanRestarts) {
+  Guest guest;
+  guest.more = "(func $deep (export \"deep\") unreachable)";
+  guest.On(kOnRequestHeaders, "(call $deep)");
+  FakeWorld world;
+  PluginSpec spec = SpecNamed("t");
+  spec.limits.restarts_burst = 3;
+  auto plugin = Load(guest, world, spec);
+  ASSERT_TRUE(plugin) << plugin.error().message;
+  for (int i = 0; i < 100; ++i) {
+    FakeStream stream;
+    if (auto filter = (*plugin)->NewHttpFilter(stream)) filter->OnRequestHeaders(1, EndOfStream::kYes);
+  }
+  EXPECT_EQ((*plugin)->stats().failures, 4u);
+  EXPECT_EQ((*plugin)->stats().streams_refused, 96u);
+  EXPECT_EQ(world.log.Count("callback failed"), 4u);
+  EXPECT_EQ(world.log.Count("deep"), 4u) << ::testing::PrintToString(world.log.lines);  // a frame of the stack
+}
+
 TEST(Lifecycle, DeadlineEndsTheInstance) {
   Guest guest;
   guest.On(kOnRequestHeaders, "(loop $l (br $l))");

@@ -92,13 +92,14 @@ Result<void> CheckModule(const Module& module, Version version, std::string_view
   return Error{ErrorCode::kLinkFailed, std::string(prefix) + "it exports no memory named \"memory\": link it with --export-memory"};
 }
 
-std::vector<engine::HostImport> ImportsFor(const Module& module, Version version) {
+std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed) {
   std::vector<engine::HostImport> imports;
   for (const ExternInfo& import : module.imports()) {
     for (const abi::HostFunction& row : RowsOf(import.module)) {
       if (row.name != import.name || !Offered(row, import.module, version)) continue;
       if (Plain(abi::Signature(row)) != Plain(import.signature)) continue;
-      imports.push_back({import.module, row.name, row.types, row.results, row.thunk});
+      const bool refused = row.refused != nullptr && (Bit(GroupOf(row.extra)) & allowed) == 0;
+      imports.push_back({import.module, row.name, row.types, row.results, refused ? row.refused : row.thunk});
       break;
     }
   }

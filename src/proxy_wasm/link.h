@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/instance.h"
+#include "proxy_wasm/statuses.h"
 #include "proxy_wasm/types.h"
 #include "weir/engine.h"
 
@@ -18,7 +19,7 @@ std::string_view MarkerNames();
 /// Every import is one that Weir offers to this version, with that signature; memory is exported. `prefix` begins the messages.
 Result<void> CheckModule(const Module& module, Version version, std::string_view prefix);
 
-/// The imports of a checked module, each with the row of the signature it has.
-std::vector<engine::HostImport> ImportsFor(const Module& module, Version version);
+/// The imports of a checked module, each with the row of the signature it has; refused are functions of groups that are not allowed.
+std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed = ~Groups{0});
 
 }  // namespace weir::proxy_wasm

@@ -22,12 +22,15 @@ void RestartBudget::Take(uint64_t now_ns) {
 }
 
 ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
-    : core_{*this, std::move(spec), host, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
+    : core_{*this, std::move(spec), host, *this, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
 
 Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
                                                       PluginSpec spec, Host& host) {
   std::unique_ptr<ProxyWasmPlugin> plugin(new ProxyWasmPlugin(std::move(spec), host, version));
-  const std::vector<engine::HostImport> imports = ImportsFor(*module, version);
+  auto groups = GroupsOf(plugin->core_.spec.allow);
+  if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
+  plugin->core_.groups = *groups;
+  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups);
   auto linked = engine::Linked::Create(engine, std::move(module), imports);
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);
@@ -67,10 +70,11 @@ bool ProxyWasmPlugin::EnsureUp() {
   const uint64_t now_ns = core_.host.clock.MonotonicNs();
   if (!restarts_.available(now_ns)) {
     core_.stats.up = false;
+    core_.statistics.Down();
     if (!down_said_) {
       core_.Log(LogLevel::kCritical,
                 core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
-                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried, its streams get on_error=" +
+                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried and has to serve one stream well; the others get on_error=" +
                     (core_.spec.on_error == OnError::kClosed ? "closed" : "open"));
     }
     down_said_ = true;
@@ -78,16 +82,42 @@ bool ProxyWasmPlugin::EnsureUp() {
   }
   restarts_.Take(now_ns);
   if (auto started = Spawn(); !started) {
+    core_.statistics.StartFailed();
     Failed("restart", started.error().message);
     return false;
   }
-  if (down_said_) core_.Log(LogLevel::kWarn, core_.prefix() + "up again");
-  down_said_ = false;
+  if (down_said_) {
+    probing_ = true;
+    probe_context_ = 0;
+    probe_until_ns_ = now_ns + uint64_t(core_.spec.limits.restart_interval_ms) * 1'000'000;
+    core_.stats.up = false;
+  }
   return true;
+}
+
+bool ProxyWasmPlugin::Admit() {
+  bool admitted = EnsureUp();
+  if (admitted && vm_->pending()) [[unlikely]] {
+    FinalizeReady();
+    admitted = EnsureUp();
+  }
+  if (admitted && probing_) [[unlikely]] {
+    if (core_.host.clock.MonotonicNs() >= probe_until_ns_) Proved();
+    admitted = !probing_ || probe_context_ == 0;
+  }
+  if (!admitted) ++core_.stats.streams_refused;
+  return admitted;
+}
+
+void ProxyWasmPlugin::Proved() {
+  probing_ = down_said_ = false;
+  core_.stats.up = true;
+  core_.Log(LogLevel::kWarn, core_.prefix() + "up again");
 }
 
 void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) {
   ++core_.stats.failures;
+  probing_ = false;
   core_.stats.last_error = message;
   core_.stats.up = restarts_.available(core_.host.clock.MonotonicNs());
   core_.Log(LogLevel::kError, std::string(what) + " failed: " + message);
@@ -98,6 +128,7 @@ void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) 
 void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
   const std::unique_ptr<Vm> dead = std::move(vm_);  // nothing of it is entered again
   const engine::Trap& trap = dead->trap();
+  core_.statistics.InstanceGone(trap.kind);
   std::string message = core_.prefix() + std::string(where);
   if (trigger != nullptr) message += " (context " + std::to_string(trigger->id()) + ")";
   message += ": " + trap.message;
@@ -107,18 +138,18 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
     context->Detach();
     if (context->orphan()) {
       context->Free();
-    } else if (context != trigger && context->stream() != nullptr) {
-      context->stream()->Fail();
+    } else if (context != trigger && context->any_stream() != nullptr) {
+      context->any_stream()->Fail();
     }
   }
 }
 
-std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
-  if (!EnsureUp()) return nullptr;
-  if (vm_->pending()) [[unlikely]] {
-    FinalizeReady();
-    if (!EnsureUp()) return nullptr;
-  }
+std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
+std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
+
+template <class AnyStream>
+std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
+  if (!Admit()) return nullptr;
   if (vm_->contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "the limit of contexts is reached: " + std::to_string(core_.spec.limits.contexts));
     return nullptr;
@@ -128,17 +159,20 @@ std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "this instance has used all context ids");
     return nullptr;
   }
+  if (probing_) probe_context_ = id;
   std::unique_ptr<Context> context(new (pool_) Context(*this, *vm_, stream, id));
   if (!context->Create()) {
     OnDeath(context.get(), Name(Callback::kOnContextCreate));
     return nullptr;
   }
   ++core_.stats.streams;
+  core_.statistics.Stream();
   return context;
 }
 
 void ProxyWasmPlugin::OnTick() {
   if (!vm_ && (!EnsureUp() || core_.tick_ms == 0)) return;
+  if (probing_ && core_.host.clock.MonotonicNs() >= probe_until_ns_) Proved();
   if (!vm_->Call(Callback::kOnTick, nullptr, nullptr, kRootContextId)) return OnDeath(nullptr, Name(Callback::kOnTick));
   FinalizeReady();
 }

@@ -25,7 +25,7 @@ class RestartBudget {
   uint64_t burst_, interval_ns_, left_, since_ns_ = 0;
 };
 
-class ProxyWasmPlugin final : public Plugin {
+class ProxyWasmPlugin final : public Plugin, private CallEvents {
  public:
   /// The module's markers and imports are checked already. The error names the plugin.
   static Result<std::unique_ptr<Plugin>> Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
@@ -35,8 +35,10 @@ class ProxyWasmPlugin final : public Plugin {
   const PluginSpec& spec() const override { return core_.spec; }
   const PluginStats& stats() const override { return core_.stats; }
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override;
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
+  void OnForeignFunction(uint32_t function_id, std::string_view arguments) override;
 
   // For Context:
   /// The instance trapped in `where`. Every other stream that it served is told to apply its policy; `trigger` (may be null)
@@ -45,20 +47,47 @@ class ProxyWasmPlugin final : public Plugin {
   /// Ends the contexts whose proxy_done came, or whose time is over.
   void FinalizeReady();
   uint64_t done_deadline_ns();
+  /// The stream of that context is over, and the instance lives.
+  void StreamEnded(uint32_t context) {
+    if (probing_ && context == probe_context_) [[unlikely]] Proved();
+  }
   ContextPool& pool() { return pool_; }
 
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
+  /// A stream context for an HttpStream or TcpStream. Null: down.
+  template <class AnyStream>
+  std::unique_ptr<Context> NewContext(AnyStream& stream);
   /// An instance, now or made now. False: down.
   bool EnsureUp();
+  /// EnsureUp for a stream. After the plugin was down, the new instance is on probation: one stream has it, the others get on_error until
+  /// that one is over, or the instance has lived for restart_interval_ms.
+  bool Admit();
+  void Proved();
   Result<void> Spawn();
   void Failed(std::string_view what, const std::string& message);
+
+  // CallEvents, on the plugin context:
+  void OnHttpAnswer(CallToken token, HttpAnswer answer) override;
+  void OnGrpcMetadata(CallToken token, HeaderList metadata) override;
+  void OnGrpcMessage(CallToken token, std::string message) override;
+  void OnGrpcTrailers(CallToken token, HeaderList metadata) override;
+  void OnGrpcClose(CallToken token, GrpcStatus status, std::string message) override;
+  /// Null, and counted: nobody waits for it.
+  Callout* Waiting(CallToken token);
+  void DeliverMetadata(CallToken token, HeaderList metadata, MapType type, Callback callback);
+  void DeliverMessage(uint32_t id, const std::string& message);
+  /// What follows a callback.
+  void Delivered(bool alive, Callback callback);
 
   Core core_;
   ContextPool pool_;
   RestartBudget restarts_;
   std::unique_ptr<Vm> vm_;
   bool down_said_ = false;  ///< the log knows that the plugin is down
+  bool probing_ = false;    ///< the instance has still to prove itself
+  uint32_t probe_context_ = 0;  ///< the stream that has it; 0: none yet
+  uint64_t probe_until_ns_ = 0;
 };
 
 }  // namespace weir::proxy_wasm

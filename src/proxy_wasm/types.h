@@ -51,6 +51,8 @@ inline constexpr uint32_t kStreamTypes = 4;
 inline constexpr uint32_t kMetricTypes = 3;  // as weir::MetricType
 inline constexpr uint32_t kLogLevels = 6;    // as weir::LogLevel
 
+inline constexpr uint32_t kRootContextId = 1;
+
 /// An ABI version; its bit in abi::Versions.
 enum class Version : uint8_t { k0_1_0 = 1, k0_2_0 = 2, k0_2_1 = 4 };
 inline constexpr uint8_t kOnly010 = 1, kSince020 = 2 | 4, kSince021 = 4, kAllVersions = 1 | 2 | 4;

@@ -20,6 +20,7 @@ Vm::Vm(Core& core)
       calls_(core, *this),
       wasi_(WasiContextOf(core)),
       selves_{&calls_, &wasi_},
+      callouts_(core),
       budget_ms_(core.spec.limits.start_ms) {}
 
 Error Vm::Trapped(std::string_view where) const {
@@ -37,10 +38,13 @@ Result<void> Vm::Start() {
   auto callbacks = Callbacks::Find(*instance_);
   if (!callbacks) return Error{callbacks.error().code, core_.prefix() + callbacks.error().message};
   callbacks_ = *callbacks;
+  for (const CallbackRow& row : kCallbackRows)
+    if (has(row.id)) core_.statistics.Has(row.id);
   WEIR_TRY_VOID(FindAllocator());
   WEIR_TRY_VOID(RunStartFunctions());
   WEIR_TRY_VOID(Configure());
   budget_ms_ = limits.callback_ms;
+  core_.statistics.InstanceStarted(instance_->MemoryBytes());
   return {};
 }
 

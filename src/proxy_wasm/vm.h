@@ -5,14 +5,13 @@
 
 #include "abi/host_function.h"
 #include "proxy_wasm/callbacks.h"
+#include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/host_calls.h"
 #include "wasi/preview1.h"
 
 namespace weir::proxy_wasm {
-
-inline constexpr uint32_t kRootContextId = 1;
 
 class Vm {
  public:
@@ -32,10 +31,21 @@ class Vm {
     size_t i = 0;
     ((slots[i++].i32 = uint32_t(args)), ...);
     calls_.Enter(context);
+    const bool timed = core_.statistics.Count(callback);
+    const uint64_t begun_ns = timed ? core_.host.clock.MonotonicNs() : 0;
     const bool alive = instance_->Call(function, slots, callbacks_.params(callback), budget_ms_);
     calls_.Leave();
     wasi_.Flush();
+    if (timed) [[unlikely]] core_.statistics.Took(callback, core_.host.clock.MonotonicNs() - begun_ns, instance_->MemoryBytes());
     if (result != nullptr) *result = slots[0].i32;
+    return alive;
+  }
+  /// The same on the plugin context, with an answer that can be read meanwhile.
+  template <class... A>
+  bool Deliver(const Incoming& incoming, Callback callback, A... args) {
+    calls_.set_incoming(&incoming);
+    const bool alive = Call(callback, nullptr, nullptr, kRootContextId, args...);
+    calls_.set_incoming(nullptr);
     return alive;
   }
   bool has(Callback callback) const { return bool(callbacks_[callback]); }
@@ -45,6 +55,7 @@ class Vm {
   /// Never reused within an instance; 0: all are used up.
   uint32_t TakeContextId() { return next_id_ == UINT32_MAX ? 0 : next_id_++; }
   ContextTable& contexts() { return contexts_; }
+  Callouts& callouts() { return callouts_; }
   /// Contexts that wait for proxy_done, the oldest and so the one with the first deadline first; and those that had it.
   ContextList& waiting() { return waiting_; }
   ContextList& done() { return done_; }
@@ -68,6 +79,7 @@ class Vm {
   Callbacks callbacks_;
   std::unique_ptr<engine::Instance> instance_;
   ContextTable contexts_;
+  Callouts callouts_;
   uint32_t next_id_ = kRootContextId + 1;
   uint32_t budget_ms_;
   ContextList waiting_, done_;

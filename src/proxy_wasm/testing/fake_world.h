@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -110,7 +111,7 @@ class FakeMetrics final : public Metrics {
     std::string name;
     uint64_t value = 0;
   };
-  std::optional<uint32_t> Define(MetricType type, std::string_view name) override {
+  std::optional<uint32_t> Define(MetricType type, std::string_view name, std::string_view) override {
     for (size_t i = 0; i < cells.size(); ++i) {
       if (cells[i].name != name) continue;
       return cells[i].type == type ? std::optional<uint32_t>(i + 1) : std::nullopt;
@@ -128,7 +129,19 @@ class FakeMetrics final : public Metrics {
     cells[id - 1].value = value;
   }
   uint64_t Get(uint32_t id) override { return cells[id - 1].value; }
+  OwnCell* Own(OwnMetric metric, std::string_view labels) override {
+    const OwnMetricRow& row = RowOf(metric);
+    auto& own_cells = own[std::string(row.name) + "{" + std::string(labels) + "}"];
+    if (!own_cells) own_cells = std::make_unique<OwnCell[]>(CellsOf(row.kind));
+    return own_cells.get();
+  }
+  /// Of one cell, or how many values a histogram has; 0: nobody asked for it.
+  uint64_t OwnValue(std::string_view name, size_t cell = 0) const {
+    auto it = own.find(name);
+    return it == own.end() ? 0 : it->second[cell].value();
+  }
   std::vector<Cell> cells;
+  std::map<std::string, std::unique_ptr<OwnCell[]>, std::less<>> own;
 };
 
 class FakeTimers final : public Timers {
@@ -141,6 +154,53 @@ class FakeTimers final : public Timers {
   std::vector<uint32_t> periods;
 };
 
+/// Takes every call to "up" and keeps it; the test answers through `events`.
+class FakeCalls final : public Calls {
+ public:
+  bool KnowsUpstream(std::string_view upstream) override { return upstream == "up" || upstream == "other"; }
+  Result<CallToken> StartHttp(HttpCall call, CallEvents& to) override {
+    if (error) return *error;
+    http.push_back(std::move(call));
+    return Start(to);
+  }
+  Result<CallToken> StartGrpc(GrpcCall call, CallEvents& to) override {
+    if (error) return *error;
+    grpc.push_back(std::move(call));
+    return Start(to);
+  }
+  bool GrpcSend(CallToken token, std::string message, EndOfStream end) override {
+    if (!alive.contains(token) || half_closed.contains(token)) return false;
+    sent.emplace_back(token, std::move(message));
+    if (end == EndOfStream::kYes) half_closed.insert(token);
+    return true;
+  }
+  bool GrpcCloseSend(CallToken token) override { return alive.contains(token) && half_closed.insert(token).second; }
+  void Cancel(CallToken token) override {
+    if (alive.erase(token) > 0) cancelled.push_back(token);
+  }
+  /// A token over; its next event is the last.
+  CallEvents& End(CallToken token) {
+    alive.erase(token);
+    return *events;
+  }
+
+  CallEvents* events = nullptr;
+  std::optional<Error> error;  ///< of the next starts
+  std::vector<HttpCall> http;
+  std::vector<GrpcCall> grpc;
+  std::vector<std::pair<CallToken, std::string>> sent;
+  std::vector<CallToken> cancelled;
+  std::set<CallToken> alive, half_closed;
+  CallToken last = 1000;  ///< tokens are no ids
+
+ private:
+  CallToken Start(CallEvents& to) {
+    events = &to;
+    alive.insert(++last);
+    return last;
+  }
+};
+
 struct FakeWorld {
   FakeLog log;
   FakeClock clock;
@@ -149,7 +209,7 @@ struct FakeWorld {
   FakeMetrics metrics;
   FakeTimers timers;
   ForeignFunctions foreign;
-  NoCalls calls;
+  FakeCalls calls;
   Host host{log, clock, shared_data, queues, metrics, timers, foreign, calls};
 };
 
@@ -224,6 +284,7 @@ class FakeStream final : public HttpStream {
     if (at == custom.end()) return std::nullopt;
     return at->second;
   }
+  HeaderList custom_properties() override { return {custom.begin(), custom.end()}; }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     custom[std::string(path)] = value;
     return true;
