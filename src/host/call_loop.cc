@@ -112,6 +112,7 @@ void CallLoop::Run() {
     for (CallCommand& command : taken_) Do(std::move(command));
     taken_.clear();
     Reap();
+    grpc_->PlaceAgain();
     Publish();
     Wait();
     Reap();

@@ -177,6 +177,12 @@ TEST_F(GrpcClient, AServerThatSendsFasterThanWeTakeIsHeldBack) {
   usleep(300'000);  // nobody takes anything
   EXPECT_EQ(Number(Closed(caller, token).status), 0u) << caller.grpc[token].message;
   EXPECT_EQ(caller.grpc[token].bytes, 60'000'000u);
+  std::vector<CallToken> many;  // more held back than a connection's window has room for
+  for (int i = 0; i < 10; ++i) many.push_back(Start(caller, "plain", "Big", "1000000 12", 0));
+  const CallToken last = Start(caller, "plain", "Unary", "beside");
+  usleep(300'000);
+  EXPECT_EQ(Number(Closed(caller, last).status), 0u);
+  for (CallToken one : many) EXPECT_EQ(Closed(caller, one).bytes, 12'000'000u) << caller.grpc[one].message;
   EXPECT_EQ(Number(Closed(caller, other).status), 0u);
 }
 
@@ -248,6 +254,17 @@ TEST_F(GrpcClient, DeadEndpointsAreSkippedAndConnectionsKept) {
   EXPECT_EQ(Number(Closed(caller, Start(caller, "hops", "Status503", "", 5000, {}, "raw")).status), 14u);
   EXPECT_EQ(Number(Closed(caller, Start(caller, "hops", "Gone", "", 5000, {}, "raw")).status), 14u);
   EXPECT_NE(Closed(caller, Start(caller, "hops", "Status503", "", 5000, {}, "raw")).message.find("answer 503"), std::string::npos);
+}
+
+TEST_F(GrpcClient, WhatTheServerRefusedUnseenIsSentAgain) {
+  TestCaller caller(Options());
+  for (const bool stream : {false, true}) {
+    const auto call = Closed(caller, Start(caller, "raw", "RefuseFirst", stream ? std::nullopt : std::optional<std::string>("m"), 5000, {}, "raw"));
+    EXPECT_EQ(Number(call.status), Number(GrpcStatus::kNotFound)) << call.message;
+  }
+  EXPECT_EQ(Number(Closed(caller, Start(caller, "raw", "GoAway", "", 5000, {}, "raw")).status), Number(GrpcStatus::kUnavailable));
+  TestCaller other(Options());
+  EXPECT_EQ(Number(Closed(other, Start(other, "raw", "Reset7", "", 5000, {}, "raw")).status), Number(GrpcStatus::kUnavailable));  // once, not for ever
 }
 
 TEST_F(GrpcClient, MessagesThatNobodyTakesEndTheStream) {

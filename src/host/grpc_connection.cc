@@ -128,7 +128,6 @@ void GrpcConnection::Drop(GrpcStream& stream) {
   if (nghttp2_session_get_stream_user_data(session_, stream.id)) {
     nghttp2_session_set_stream_user_data(session_, stream.id, nullptr);
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_CANCEL);
-    nghttp2_session_consume_connection(session_, stream.held.size());
   }
   stream.id = -1;
 }
@@ -137,8 +136,8 @@ void GrpcConnection::SendMore(GrpcStream& stream) {
   if (session_ && stream.id > 0) nghttp2_session_resume_data(session_, stream.id);
 }
 
-void GrpcConnection::Consumed(GrpcStream& stream, size_t bytes) {
-  if (session_ && stream.id > 0) nghttp2_session_consume(session_, stream.id, bytes);
+void GrpcConnection::TookHeld(GrpcStream& stream, size_t bytes) {
+  if (session_ && stream.id > 0) nghttp2_session_consume_stream(session_, stream.id, bytes);
 }
 
 ssize_t GrpcConnection::OnRead(nghttp2_session*, int32_t id, uint8_t* to, size_t size, uint32_t* flags, nghttp2_data_source*, void* self) {
@@ -220,6 +219,7 @@ int GrpcConnection::OnData(nghttp2_session* session, uint8_t, int32_t id, const 
   const auto step = stream->held.empty() ? stream->reader->OnBody(bytes) : AnswerReader::Step::kStop;
   if (step == AnswerReader::Step::kStop) {  // at most the stream's window: others of this connection go on
     stream->held += bytes;
+    nghttp2_session_consume_connection(session, size);
     return 0;
   }
   nghttp2_session_consume(session, id, size);
@@ -231,8 +231,7 @@ int GrpcConnection::OnClose(nghttp2_session* session, int32_t id, uint32_t error
   auto& me = *static_cast<GrpcConnection*>(self);
   GrpcStream* stream = me.Find(id);
   if (!stream) return 0;
-  nghttp2_session_consume_connection(session, stream->held.size());  // the stream itself needs no window now
-  nghttp2_session_set_stream_user_data(session, id, nullptr);        // the server knows
+  nghttp2_session_set_stream_user_data(session, id, nullptr);  // the server knows
   stream->id = 0;
   if (stream->ended) return 0;
   if (error == NGHTTP2_NO_ERROR) {

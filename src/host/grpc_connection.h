@@ -32,7 +32,7 @@ class GrpcConnection final : public CurlOwner {
   /// The stream is no more; the server is told unless it knows.
   void Drop(GrpcStream& stream);
   void SendMore(GrpcStream& stream);   ///< its body has grown or ended
-  void Consumed(GrpcStream& stream, size_t bytes);
+  void TookHeld(GrpcStream& stream, size_t bytes);
 
   /// Reads and writes what there is. False: the connection is over; why() says how.
   bool OnSocket();

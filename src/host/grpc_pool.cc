@@ -50,6 +50,14 @@ void GrpcPool::Place(GrpcStream& stream) {
   if (!connection.Dial(multi_)) Lost(connection, {CallFailure::kConnect, "out of memory"}, false);
 }
 
+void GrpcPool::PlaceAgain() {
+  while (!unplaced_.empty()) {
+    auto it = streams_.find(unplaced_.back());
+    unplaced_.pop_back();
+    if (it != streams_.end()) Place(*it->second);
+  }
+}
+
 void GrpcPool::OnConnect(GrpcConnection& connection, CURLcode code) {
   if (code != CURLE_OK) {
     const char* text = connection.error()[0] ? connection.error() : curl_easy_strerror(code);
@@ -79,6 +87,10 @@ void GrpcPool::Lost(GrpcConnection& connection, CallOutcome outcome, bool connec
   connections_.erase(own);
   by_fd_.erase(connection.fd());
   for (GrpcStream* stream : streams) {
+    if (stream->ended) {  // all of its answer is here: Continue() ends it
+      connection.Drop(*stream);
+      continue;
+    }
     const bool next = !connected && stream->tried + 1 < stream->request->cluster->endpoints.size();
     // As libcurl does for HTTP: a kept connection that ends without a word had ended before.
     const bool again = connected && !stream->again && stream->rewindable && !stream->head_done && (served || connection.Refused(*stream));
@@ -102,7 +114,8 @@ void GrpcPool::Finish(GrpcStream& stream, CallOutcome outcome) {
     stream.on->Drop(stream);  // the server has not looked at it
     stream.again = true;
     stream.sent = 0;
-    return Place(stream);
+    unplaced_.push_back(token);  // later: this may be inside its connection
+    return;
   }
   if (outcome.failure != CallFailure::kNone && stream.request->cluster->endpoints.size()) {
     const auto& endpoints = stream.request->cluster->endpoints;
@@ -138,6 +151,7 @@ void GrpcPool::Send(CallToken token, std::string_view framed, bool last) {
   GrpcStream& stream = *it->second;
   stream.request->body += framed;
   if (last) stream.request->body_open = false;
+  if (!stream.on) return;
   const uint64_t waiting = stream.request->body.size() - stream.sent, most = stream.request->cluster->config.send_bytes_max;
   GrpcConnection& connection = *stream.on;
   if (waiting > most + framed.size()) {
@@ -152,7 +166,7 @@ void GrpcPool::Continue(CallToken token) {
   auto it = streams_.find(token);
   if (it == streams_.end()) return;
   GrpcStream& stream = *it->second;
-  GrpcConnection& connection = *stream.on;
+  GrpcConnection* const connection = stream.on;
   const std::string held = std::exchange(stream.held, {});
   if (!held.empty()) {
     const auto step = stream.reader->OnBody(held);
@@ -160,11 +174,11 @@ void GrpcPool::Continue(CallToken token) {
       stream.held = held;
       return;
     }
-    connection.Consumed(stream, held.size());
+    if (connection) connection->TookHeld(stream, held.size());
     if (step == AnswerReader::Step::kFail) Finish(stream, stream.reader->outcome());
     else if (stream.ended) Finish(stream, {});
   }
-  if (!connection.Flush()) Lost(connection, connection.why(), true);
+  if (connection && !connection->Flush()) Lost(*connection, connection->why(), true);
 }
 
 std::optional<uint64_t> GrpcPool::next_ms() const {

@@ -26,7 +26,7 @@ class GrpcConnection;
 struct GrpcStream {
   std::unique_ptr<CallRequest> request;
   std::unique_ptr<AnswerReader> reader;
-  GrpcConnection* on = nullptr;
+  GrpcConnection* on = nullptr;  ///< null: to be placed, or it is gone and the whole answer is `held`
   int32_t id = -1;               ///< HTTP/2's; -1: not sent yet
   size_t sent = 0;               ///< bytes of request->body
   size_t tried = 0;              ///< endpoints that could not be connected to
@@ -56,6 +56,8 @@ class GrpcPool {
   void OnConnect(GrpcConnection& connection, CURLcode code);
   /// False: not a socket of this pool.
   bool OnSocket(int fd, uint32_t events);
+  /// Between two turns of the loop.
+  void PlaceAgain();
   /// When OnTime() is to be called at the latest; nullopt: never.
   std::optional<uint64_t> next_ms() const;
   void OnTime(uint64_t now_ms);
@@ -76,6 +78,7 @@ class GrpcPool {
   std::vector<std::unique_ptr<GrpcConnection>> connections_;
   std::unordered_map<int, GrpcConnection*> by_fd_;
   std::set<std::pair<uint64_t, CallToken>> deadlines_;
+  std::vector<CallToken> unplaced_;  ///< to be sent once more
 };
 
 }  // namespace weir
