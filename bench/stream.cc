@@ -37,6 +37,7 @@ class NullPlugin final : public Plugin {
     FilterStatus OnResponseBody(size_t, EndOfStream) override { return FilterStatus::kContinue; }
     FilterStatus OnResponseTrailers(size_t) override { return FilterStatus::kContinue; }
     bool ignores_body(Direction) const override { return true; }
+    bool ignores_trailers(Direction) const override { return true; }
     void OnFinish() override {}
   };
   PluginSpec spec_;

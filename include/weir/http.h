@@ -11,21 +11,14 @@
 #include <vector>
 
 #include "weir/property.h"
+#include "weir/stream.h"
 
 namespace weir {
 
-enum class EndOfStream : bool { kNo, kYes };
 enum class Direction : uint8_t { kRequest, kResponse };
 inline constexpr size_t kDirections = 2;
 enum class HeaderMapKind : uint8_t { kRequestHeaders, kRequestTrailers, kResponseHeaders, kResponseTrailers };
 inline constexpr size_t kHeaderMapKinds = 4;
-
-/// What a filter says to an event.
-enum class FilterStatus : uint8_t {
-  kContinue,  ///< go on to the next filter
-  kPause,     ///< hold this direction until HttpStream::Resume
-  kFailed,    ///< the plugin is gone for this stream (trap, deadline, limit): its OnError policy decides
-};
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
@@ -68,9 +61,10 @@ struct LocalResponse {
 
 /// What one filter may do to its stream. Nothing acts at once: intent is recorded, and carried out when the
 /// guest has returned. Borrowed by the filter, which dies first.
-class HttpStream {
+class HttpStream : public Stream {
  public:
-  /// Null where the map does not exist in this phase (response headers before the response, trailers without any).
+  /// Null where the map does not exist in this phase (response headers before the response, trailers without any). A filter that is
+  /// shown the end of a body without trailers finds an empty map: what it writes there becomes the message's trailers.
   virtual HeaderMap* headers(HeaderMapKind kind) = 0;
   /// False once that message's headers were forwarded.
   virtual bool headers_writable(HeaderMapKind kind) = 0;
@@ -83,16 +77,8 @@ class HttpStream {
   /// False: a response was already given, or the headers left (then the stream is reset).
   virtual bool SendLocalResponse(LocalResponse response) = 0;
   virtual void Reset(Direction direction) = 0;
-  /// A value the embedder knows; nullopt: not known here or not yet.
-  virtual std::optional<PropertyValue> property(Property property) = 0;
-  /// Values by free path (segments joined by '.'): set by plugins of this stream's chain, or the embedder's variables ("ngx.*").
-  virtual std::optional<std::string> custom_property(std::string_view path) = 0;
-  /// False: that path is read-only or no such variable.
-  virtual bool SetCustomProperty(std::string_view path, std::string_view value) = 0;
   /// Choose the route again after the headers changed. [0.1.0 proxy_clear_route_cache]
   virtual void ClearRouteCache() = 0;
-  /// The plugin's instance died outside of an event of this stream: the OnError policy is to be applied.
-  virtual void Fail() = 0;
 
  protected:
   ~HttpStream() = default;
@@ -111,6 +97,8 @@ class HttpFilter {
   virtual FilterStatus OnResponseTrailers(size_t count) = 0;
   /// True: this plugin has no callback for bodies of that direction, and need not be asked.
   virtual bool ignores_body(Direction direction) const = 0;
+  /// The same of trailers.
+  virtual bool ignores_trailers(Direction direction) const = 0;
   /// The message is over: on_done, on_log. Afterwards `stream` is only read, and gone when this returns: the filter copies
   /// what it needs if on_done asked for more time.
   virtual void OnFinish() = 0;
@@ -140,6 +128,12 @@ std::string_view Name(ChainNote note);
 class HttpExchange {
  public:
   virtual HeaderMap* headers(HeaderMapKind kind) = 0;
+  /// A message that came without trailers: an empty map for them. They are sent if it is not empty when the event that asked for it is
+  /// over. Null: its framing cannot carry any.
+  virtual HeaderMap* AddTrailers(Direction direction) {
+    (void)direction;
+    return nullptr;
+  }
   virtual bool headers_sent(Direction direction) = 0;
   virtual std::optional<PropertyValue> property(Property property) = 0;
   virtual std::optional<std::string> variable(std::string_view path) = 0;

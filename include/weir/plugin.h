@@ -14,6 +14,7 @@
 #include "weir/host.h"
 #include "weir/http.h"
 #include "weir/result.h"
+#include "weir/tcp.h"
 
 namespace weir {
 
@@ -23,7 +24,7 @@ struct Limits {
   uint64_t table_elements = 1u << 20;        ///< all Go and Coraza tables are below 20,000
   uint32_t callback_ms = 50;                 ///< CPU time of a stream callback, tick or other event
   uint32_t start_ms = 30'000;                ///< CPU time of start, on_vm_start and on_configure, each
-  uint64_t body_bytes = 1ull << 20;          ///< bytes of one body held while paused
+  uint64_t body_bytes = 1ull << 20;          ///< bytes of one body, or one side of a TCP connection, held while paused
   uint32_t log_line_bytes = 8192;            ///< a longer line is cut
   uint32_t header_pairs = 1000;              ///< in one serialized map written by the guest
   uint64_t header_bytes = 256ull << 10;      ///< in one serialized map written by the guest
@@ -32,6 +33,7 @@ struct Limits {
   uint32_t restarts_burst = 10;              ///< new instances after a failure in a row ...
   uint32_t restart_interval_ms = 1000;       ///< ... then one each interval; until then OnError holds
   uint64_t property_bytes = 64ull << 10;     ///< paths and values of custom properties set on one stream
+  uint32_t full_ms = 60'000;                 ///< how long a TCP side may stay paused with body_bytes held, before it is closed
   uint32_t done_ms = 60'000;                 ///< how long a context may wait for proxy_done
   uint32_t calls = 10'000;                   ///< HTTP and gRPC calls and gRPC streams in flight, of one worker
   uint64_t call_bytes = 4ull << 20;          ///< body of one HTTP call, one gRPC message sent; gRPC's own default
@@ -39,7 +41,7 @@ struct Limits {
 };
 
 enum class OnError : uint8_t {
-  kClosed,  ///< a stream whose plugin failed gets 503
+  kClosed,  ///< a stream whose plugin failed gets 503, a TCP connection is closed
   kOpen,    ///< it goes on without the plugin
 };
 enum class Statuses : uint8_t {
@@ -65,6 +67,14 @@ std::span<const AllowGroup> AllowGroups();
 /// item and the nearest known one.
 Result<Allow> ParseAllow(std::string_view text);
 
+/// Where a plugin runs, as its operator names it: the property `node`. Empty fields are not there.
+struct Node {
+  std::string id, cluster, region, zone, sub_zone;
+  HeaderList metadata;
+  /// `key`: "id" … or "metadata.NAME". False: no such key, or it has a value already.
+  bool Set(std::string_view key, std::string_view value);
+};
+
 struct PluginSpec {
   std::string name;              ///< in logs, errors, metrics; the operator's
   std::string path;              ///< of the module, for messages
@@ -80,6 +90,7 @@ struct PluginSpec {
   HeaderPause header_pause = HeaderPause::kStream;
   LogLevel stderr_level = LogLevel::kError;
   Allow allow;
+  Node node;                     ///< of all plugins of one embedder
 };
 
 struct PluginStats {
@@ -104,6 +115,11 @@ class Plugin {
   virtual const PluginStats& stats() const = 0;
   /// Null when the plugin is down: the caller applies spec().on_error. `stream` outlives the filter.
   virtual std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) = 0;
+  /// The same for a TCP connection. Also null where a family has none.
+  virtual std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) {
+    (void)stream;
+    return nullptr;
+  }
   virtual void OnTick() = 0;
   virtual void OnQueueReady(uint32_t queue_id) = 0;
   /// The embedder calls a function of the plugin. [0.2.1 §Foreign function interface, proxy_on_foreign_function]

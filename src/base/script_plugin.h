@@ -85,6 +85,7 @@ class ScriptPlugin final : public Plugin {
     FilterStatus OnResponseTrailers(size_t count) override {
       return Run("response_trailers " + std::to_string(count), &script_.response_trailers);
     }
+    bool ignores_trailers(Direction) const override { return false; }
     bool ignores_body(Direction direction) const override {
       return direction == Direction::kRequest ? script_.ignores_request_body : script_.ignores_response_body;
     }

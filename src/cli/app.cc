@@ -24,6 +24,7 @@ Examples:
   weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
   weir help yaml                                 the keys of that file
+  weir conformance                               what of Proxy-Wasm works, shown case by case
 )";
 constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.
 
@@ -42,8 +43,21 @@ constexpr const char* kInspectAbout = R"(Says what a plugin is and whether Weir 
 Examples:
   weir inspect plugin.wasm
   weir inspect plugin.wasm --json | jq '.imports[] | select(.offer != "works")'
+  weir inspect --properties                      what plugins can read: paths, types, where and when
 
 Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
+)";
+
+constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
+
+Examples:
+  weir conformance                               all of it, in seconds
+  weir conformance --filter http-fields          cases with that in their name; '*' and '?' as in a shell
+  weir conformance --filter get-status --show    their text
+  weir conformance --json | jq .rules            totals by rule
+  weir conformance --export cases                guests, traffic and transcripts, for other hosts
+
+Cases are texts: docs/conformance.md has their format. Exit code 0: all pass; 1: one does not.
 )";
 
 // In the list of commands the first line of each is enough; `weir COMMAND --help` has the rest.
@@ -94,8 +108,18 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
 
 void AddRest(CLI::App& app, Request& request) {
   CLI::App* inspect = app.add_subcommand("inspect", kInspectAbout)->callback([&] { request.command = Command::kInspect; });
-  inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm")->required();
+  CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
+  inspect->add_flag("--properties", request.inspect.properties, "what proxy_get_property answers, in place of a plugin")->excludes(file);
   inspect->add_flag("--json", request.inspect.json, "for programs");
+
+  CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
+  suite->add_option("--filter", request.conformance.filter, "only cases whose name has this in it, or fits this pattern")->type_name("PATTERN");
+  suite->add_option("--cases", request.conformance.folder, "a folder of cases in place of those that are built in")->type_name("DIRECTORY");
+  suite->add_option("--export", request.conformance.export_to, "write guests and cases.json, and run nothing")->type_name("DIRECTORY");
+  suite->add_flag("--json", request.conformance.json, "for programs");
+  suite->add_flag("--matrix", request.conformance.matrix, "what the cases cover, as Markdown, and run nothing");
+  suite->add_flag("--list", request.conformance.list, "names and rules, and run nothing");
+  suite->add_flag("--show", request.conformance.show, "the texts, and run nothing");
 
   CLI::App* completion = app.add_subcommand("completion", "Prints a completion script: weir completion bash > /etc/bash_completion.d/weir")
                              ->callback([&] { request.command = Command::kCompletion; });
@@ -183,7 +207,10 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return Run(request.run);
-    case Command::kInspect: return Inspect(request.inspect);
+    case Command::kInspect:
+      if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
+      return Inspect(request.inspect);
+    case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/run.h"
 
@@ -16,13 +17,14 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
   InspectRequest inspect;
+  ConformanceRequest conformance;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 

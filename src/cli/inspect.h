@@ -15,6 +15,7 @@ namespace weir::cli {
 struct InspectRequest {
   std::string file;
   bool json = false;
+  bool properties = false;  ///< the table of properties in place of a file
 };
 
 enum class Offer : uint8_t { kWorks, kNotYet, kWrongSignature, kOtherVersion, kUnknown };
@@ -51,6 +52,10 @@ Result<Inspection> InspectModule(std::string_view bytes, const std::string& file
 /// For people; colours when `colour`.
 std::string InspectionText(const Inspection& inspection, bool colour);
 std::string InspectionJson(const Inspection& inspection);
+
+/// The table of properties (include/weir/property.h).
+std::string PropertiesText(bool colour);
+std::string PropertiesJson();
 
 /// The command: 0 when Weir loads the plugin, else 1.
 int Inspect(const InspectRequest& request);

@@ -201,6 +201,11 @@ std::string InspectionJson(const Inspection& in) {
 }
 
 int Inspect(const InspectRequest& request) {
+  if (request.properties) {
+    const std::string text = request.json ? PropertiesJson() : PropertiesText(Painter(STDOUT_FILENO).enabled);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return 0;
+  }
   const Result<std::string> bytes = ReadFile(request.file);
   if (!bytes) {
     PrintError(bytes.error().message);

@@ -28,6 +28,9 @@ constexpr PluginOption kPluginOptions[] = {
     {"on_error", "closed|open", "a request whose plugin failed gets 503 (closed, default), or goes on without it (open)"},
     {"allow", "NAME,…", "what it may use: groups of host functions (http_call, shared_data …), upstream:NAME, foreign:NAME (default all)"},
     {"statuses", "lenient|strict", "host calls answer what every SDK tolerates (lenient, default), or the specification's status"},
+    {"stderr_level", "LEVEL", "level of what the plugin writes to standard error (default error)"},
+    {"header_pause", "stream|headers_only", "a pause in headers holds the body too (stream, default), or body callbacks go on"},
+    {"on_buffer_full", "reject|release", "a paused body over its limit: 413 or 502 (reject, default), or what is held goes on"},
 };
 
 // One row is an argument of weir_cluster and a YAML key.

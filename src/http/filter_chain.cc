@@ -34,7 +34,8 @@ class Busy {
 
 }  // namespace
 
-FilterChain::FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugins) noexcept : exchange_(exchange) {
+FilterChain::FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept
+    : exchange_(exchange), body_bytes_(body_bytes) {
   void* room = inline_;
   if (plugins.size() > kInlineFilters) room = ::operator new(plugins.size() * sizeof(Slot), std::align_val_t(alignof(Slot)));
   slots_ = static_cast<Slot*>(room);
@@ -136,6 +137,14 @@ bool FilterChain::ignores_body(Direction direction) const noexcept {
   return true;
 }
 
+bool FilterChain::ignores_trailers(Direction direction) const noexcept {
+  for (size_t i = 0; i < count_; ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.state_ == SlotState::kActive && !slot.filter_->ignores_trailers(direction)) return false;
+  }
+  return true;
+}
+
 bool FilterChain::paused(Direction direction) const noexcept {
   for (size_t i = 0; i < count_; ++i) {
     if (slots_[i].gate(direction).paused) return true;
@@ -157,7 +166,7 @@ bool FilterChain::Takes(Slot& slot, Direction direction) {
 }
 
 FilterChain::Decision FilterChain::Decide(Slot& slot, Gate& gate, FilterStatus status) {
-  gate.deciding = gate.in_body = false;
+  gate.deciding = gate.in_body = gate.end_shown = false;
   if (status == FilterStatus::kFailed || slot.failed_) [[unlikely]] ApplyFailure(slot);
   if (outcome_ != Outcome::kNone) [[unlikely]] return Decision::kStop;
   if (status != FilterStatus::kPause || slot.state_ != SlotState::kActive) [[likely]] return Decision::kGoOn;
@@ -213,8 +222,15 @@ void FilterChain::PassBody(Direction direction, size_t place, std::string_view b
       TakeIn(gate, bytes, owner);
       bytes = gate.held;
       owner = &gate.held;
-    } else if (!ShowBody(slot, direction, &bytes, &owner, end)) {
-      return;
+    } else {
+      const EndOfStream shown = end;
+      if (!ShowBody(slot, direction, &bytes, &owner, &end)) return;
+      if (end != shown) {  // the end is that of the trailers now
+        if (std::exchange(gate.headers_wait, false)) PassHeaders(direction, place + 1);
+        if (outcome_ == Outcome::kNone && !bytes.empty()) PassBody(direction, place + 1, bytes, owner, end, out);
+        if (outcome_ == Outcome::kNone) PassTrailers(direction, place + 1, out);
+        return;
+      }
     }
     if (std::exchange(gate.headers_wait, false)) PassHeaders(direction, place + 1);
     if (outcome_ != Outcome::kNone) return;
@@ -237,15 +253,20 @@ void FilterChain::TakeIn(Gate& gate, std::string_view bytes, std::string* owner)
 /// so everything is to go on.
 bool FilterChain::HoldUnseen(Slot& slot, Direction direction, std::string_view bytes, std::string* owner, EndOfStream end) {
   Gate& gate = slot.gate(direction);
-  if (gate.held.size() + bytes.size() > slot.plugin_.spec().limits.body_bytes) return !BufferFull(slot, direction, gate);
+  if (gate.held.size() + bytes.size() > BodyBytes(slot)) return !BufferFull(slot, direction, gate);
   TakeIn(gate, bytes, owner);
   gate.unseen = true;
   if (end == EndOfStream::kYes) gate.end_wait = true;
   return true;
 }
 
-/// One body event. True: `*bytes` and `*owner` are what goes on. False: held, or the outcome is set.
-bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream end) {
+/// Whether the filter behind this gate, asked for a map of new trailers, wrote to it.
+bool FilterChain::TrailersAdded(Gate& gate, Direction direction) {
+  return std::exchange(gate.adds_trailers, false) && SizeOf(exchange_.AddTrailers(direction)) > 0;
+}
+
+/// One body event. True: `*bytes`, `*owner` and `*end` are what goes on. False: held, or the outcome is set.
+bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream* end) {
   Gate& gate = slot.gate(direction);
   gate.borrowed = gate.held.empty() && *owner != &gate.held;
   if (gate.borrowed) {
@@ -256,21 +277,23 @@ bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* by
   gate.shown_bytes = gate.borrowed ? bytes->size() : gate.held.size();
   gate.unseen = false;
   gate.deciding = gate.in_body = true;
-  const Decision decision = Decide(slot, gate, CallBody(*slot.filter_, direction, gate.shown_bytes, end));
+  gate.end_shown = *end == EndOfStream::kYes;
+  const Decision decision = Decide(slot, gate, CallBody(*slot.filter_, direction, gate.shown_bytes, *end));
   if (decision == Decision::kStop) return false;
   if (decision == Decision::kHold) {
     const size_t size = gate.borrowed ? bytes->size() : gate.held.size();
-    if (size <= slot.plugin_.spec().limits.body_bytes) {
+    if (size <= BodyBytes(slot)) {
       if (gate.borrowed) TakeIn(gate, *bytes, *owner);
       gate.borrowed = false;
       gate.paused = true;
       gate.resumed = false;
-      if (end == EndOfStream::kYes) gate.end_wait = true;
+      if (*end == EndOfStream::kYes) gate.end_wait = true;
       return false;
     }
     if (!BufferFull(slot, direction, gate)) return false;
   }
   gate.paused = gate.resumed = false;
+  if (TrailersAdded(gate, direction)) *end = EndOfStream::kNo;
   if (!gate.borrowed) {
     if (*owner && *owner != &gate.held) (*owner)->clear();
     *bytes = gate.held;
@@ -343,7 +366,12 @@ void FilterChain::Release(Direction direction, size_t place, BodyOut* out) {
   gate.paused = gate.resumed = false;
   if (std::exchange(gate.headers_wait, false)) PassHeaders(direction, place + 1);
   if (outcome_ != Outcome::kNone) return;
-  const EndOfStream end = std::exchange(gate.end_wait, false) ? EndOfStream::kYes : EndOfStream::kNo;
+  EndOfStream end = std::exchange(gate.end_wait, false) ? EndOfStream::kYes : EndOfStream::kNo;
+  if (TrailersAdded(gate, direction)) {
+    end = EndOfStream::kNo;
+    gate.trailers_wait = true;
+    gate.trailers_unseen = false;
+  }
   if (!gate.held.empty() || end == EndOfStream::kYes) {
     const bool show = std::exchange(gate.unseen, false) && slot.state_ == SlotState::kActive &&
                       !slot.filter_->ignores_body(direction);

@@ -13,6 +13,9 @@
 //   paused in the body       shown with all that is held: the total                  held bytes go on, not shown again
 //   paused in the trailers   -                                                       held bytes and trailers go on
 //
+// Trailers of a message that came without any: a filter that is shown the end of the body (or holds it) may write to an empty map.
+// Then the end is no longer the body's but that of the trailers, which the filters behind it are asked about. [as Envoy's addTrailers]
+//
 // Response events reach the filters that saw the request headers, or all of them when the chain never saw a request (a page
 // that the proxy made before the plugins' phase). So a local response of filter 0 is not shown to filter 1, as in Envoy. A
 // local response made in the response phase is shown only to filters that have not seen the first response headers.
@@ -52,8 +55,8 @@ struct BodyOut {
 class FilterChain {
  public:
   /// `exchange` and the plugins outlive the chain. Makes one filter a plugin, in order. No allocation beside the filters
-  /// for chains of up to kInlineFilters.
-  FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugins) noexcept;
+  /// for chains of up to kInlineFilters. `body_bytes`: what each may hold of a body here; 0: its Limits::body_bytes.
+  FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugins, uint64_t body_bytes = 0) noexcept;
   ~FilterChain();
   FilterChain(const FilterChain&) = delete;
   FilterChain& operator=(const FilterChain&) = delete;
@@ -73,6 +76,8 @@ class FilterChain {
 
   /// Nobody in the chain has a callback for these bodies (and nothing is held): the embedder need not ask.
   bool ignores_body(Direction direction) const noexcept;
+  /// The same of trailers, should some come.
+  bool ignores_trailers(Direction direction) const noexcept;
   bool paused(Direction direction) const noexcept;
 
   static constexpr size_t kInlineFilters = 4;
@@ -91,7 +96,9 @@ class FilterChain {
     bool saw_headers = false;
     bool headers_wait = false;
     bool unseen = false;     ///< `held` was not shown to the filter yet
+    bool end_shown = false;  ///< the body event that is being answered told the end
     bool end_wait = false;   ///< the end of the body waits behind `held`
+    bool adds_trailers = false;  ///< the filter asked for the map of a message without trailers
     bool trailers_wait = false;
     bool trailers_unseen = false;
     bool released = false;   ///< OnBufferFull::kRelease happened: kPause is ignored
@@ -114,6 +121,7 @@ class FilterChain {
     void Reset(Direction direction) override;
     std::optional<PropertyValue> property(Property property) override;
     std::optional<std::string> custom_property(std::string_view path) override;
+    HeaderList custom_properties() override { return chain_.custom_; }
     bool SetCustomProperty(std::string_view path, std::string_view value) override;
     void ClearRouteCache() override;
     void Fail() override;
@@ -147,6 +155,7 @@ class FilterChain {
     return slots_[direction == Direction::kRequest ? place : count_ - 1 - place];
   }
   Path& path(Direction direction) { return paths_[static_cast<size_t>(direction)]; }
+  uint64_t BodyBytes(const Slot& slot) const { return body_bytes_ != 0 ? body_bytes_ : slot.plugin_.spec().limits.body_bytes; }
   bool Swallows(Direction direction) const { return direction == Direction::kRequest && local_given_; }
 
   bool Takes(Slot& slot, Direction direction);
@@ -154,7 +163,8 @@ class FilterChain {
   void PassHeaders(Direction direction, size_t place);
   void PassBody(Direction direction, size_t place, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out);
   void PassTrailers(Direction direction, size_t place, BodyOut* out);
-  bool ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream end);
+  bool TrailersAdded(Gate& gate, Direction direction);
+  bool ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream* end);
   bool HoldUnseen(Slot& slot, Direction direction, std::string_view bytes, std::string* owner, EndOfStream end);
   static void TakeIn(Gate& gate, std::string_view bytes, std::string* owner);
   void Emit(Direction direction, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out);
@@ -168,6 +178,7 @@ class FilterChain {
   void Record(Outcome outcome, Direction direction);
 
   HttpExchange& exchange_;
+  const uint64_t body_bytes_;
   Slot* slots_ = nullptr;
   size_t count_ = 0;
   Path paths_[kDirections];

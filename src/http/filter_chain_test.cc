@@ -21,7 +21,7 @@ class CountMap final : public HeaderMap {
   size_t Find(std::string_view, std::string_view*, size_t) const override { return 0; }
   void ForEach(Visitor&) const override {}
   size_t size() const override { return size_; }
-  bool Add(std::string_view, std::string_view) override { return true; }
+  bool Add(std::string_view, std::string_view) override { return ++size_ > 0; }
   bool Replace(std::string_view, std::string_view) override { return true; }
   bool Remove(std::string_view) override { return true; }
 
@@ -31,7 +31,15 @@ class CountMap final : public HeaderMap {
 
 class Exchange final : public HttpExchange {
  public:
-  HeaderMap* headers(HeaderMapKind kind) override { return &maps[static_cast<size_t>(kind)]; }
+  HeaderMap* headers(HeaderMapKind kind) override {
+    const bool trailers = kind == HeaderMapKind::kRequestTrailers || kind == HeaderMapKind::kResponseTrailers;
+    return trailers && !trailers_came ? nullptr : &maps[static_cast<size_t>(kind)];
+  }
+  HeaderMap* AddTrailers(Direction direction) override {
+    CountMap& map = maps[direction == kRequest ? 1 : 3];
+    trailers_came = trailers_came || map.size() > 0;
+    return can_add_trailers ? &map : nullptr;
+  }
   bool headers_sent(Direction direction) override { return sent[static_cast<size_t>(direction)]; }
   std::optional<PropertyValue> property(Property) override { return std::nullopt; }
   std::optional<std::string> variable(std::string_view path) override {
@@ -46,6 +54,7 @@ class Exchange final : public HttpExchange {
 
   CountMap maps[kHeaderMapKinds] = {CountMap(3), CountMap(1), CountMap(2), CountMap(1)};
   bool sent[kDirections] = {false, false};
+  bool trailers_came = true, can_add_trailers = true;
   std::vector<Direction> woken;
   std::vector<ChainNote> notes;
   int routes_cleared = 0;
@@ -616,6 +625,123 @@ TEST_F(FilterChainTest, TrailersUnderAHeaderPauseAreShownAfterwards) {
   EXPECT_TRUE(out.headers_passed);
   EXPECT_TRUE(out.trailers_passed);
   EXPECT_EQ(out.bytes, "x");
+}
+
+/// A message without trailers, and a filter that wants some.
+class AddedTrailersTest : public FilterChainTest {
+ protected:
+  AddedTrailersTest() {
+    exchange.trailers_came = false;
+    exchange.maps[3] = CountMap(0);
+  }
+  static Step Write(FilterStatus then = FilterStatus::kContinue) {
+    return Do([](HttpStream& s) { s.headers(HeaderMapKind::kResponseTrailers)->Add("x-t", "1"); }, then);
+  }
+  static Step Look(bool* there) {
+    return Do([there](HttpStream& s) { *there = s.headers(HeaderMapKind::kResponseTrailers) != nullptr; });
+  }
+};
+
+TEST_F(AddedTrailersTest, WrittenAtTheEndOfTheBodyTheyFollowIt) {
+  Add({}), Add({.response_body = {Write()}}), Add({});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  said();
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kContinue);
+  EXPECT_EQ(said(), "c response_body 1 'x' end; b response_body 1 'x' end; a response_body 1 'x'; a response_trailers 1");
+  EXPECT_TRUE(out.unchanged);
+  EXPECT_TRUE(out.trailers_passed);
+  EXPECT_EQ(out.end, kEnd);
+}
+
+TEST_F(AddedTrailersTest, AnEmptyLastChunkIsNoFurtherBodyEvent) {
+  Add({}), Add({.response_body = {Continue(), Write()}});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  Body(kResponse, "x", kMore);
+  said();
+  EXPECT_EQ(Body(kResponse, "", kEnd), Verdict::kContinue);
+  EXPECT_EQ(said(), "b response_body 0 '' end; a response_trailers 1");
+  EXPECT_FALSE(out.unchanged);
+  EXPECT_TRUE(out.trailers_passed);
+  EXPECT_EQ(out.end, kEnd);
+}
+
+TEST_F(AddedTrailersTest, AskedForButNotWrittenTheBodyEndsTheMessage) {
+  bool there = false;
+  Add({.response_body = {Look(&there)}});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kContinue);
+  EXPECT_TRUE(there);
+  EXPECT_FALSE(out.trailers_passed);
+  EXPECT_EQ(out.end, kEnd);
+}
+
+TEST_F(AddedTrailersTest, NoMapBeforeTheEndNorInHeadersNorWithoutRoomForThem) {
+  bool at_headers = true, before = true, at_end = true;
+  Add({.response_headers = {Look(&at_headers)}, .response_body = {Look(&before), Look(&at_end)}});
+  Start();
+  exchange.can_add_trailers = false;
+  chain->OnHeaders(kResponse, kMore);
+  Body(kResponse, "x", kMore);
+  Body(kResponse, "y", kEnd);
+  EXPECT_FALSE(at_headers || before || at_end);
+  EXPECT_EQ(out.end, kEnd);
+}
+
+TEST_F(AddedTrailersTest, WrittenByAFilterThatThenHolds) {
+  Add({});
+  ScriptPlugin& b = Add({.response_body = {Write(FilterStatus::kPause)}});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kPause);
+  said();
+  b.stream().Resume(kResponse);
+  EXPECT_EQ(Go(kResponse), Verdict::kContinue);
+  EXPECT_EQ(said(), "a response_body 1 'x'; a response_trailers 1");
+  EXPECT_EQ(out.bytes, "x");
+  EXPECT_TRUE(out.trailers_passed);
+}
+
+TEST_F(AddedTrailersTest, WrittenWhileItHolds) {
+  Add({});
+  ScriptPlugin& b = Add({.response_body = {Pause()}});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kPause);
+  said();
+  b.stream().headers(HeaderMapKind::kResponseTrailers)->Add("x-t", "1");
+  b.stream().Resume(kResponse);
+  EXPECT_EQ(Go(kResponse), Verdict::kContinue);
+  EXPECT_EQ(said(), "a response_body 1 'x'; a response_trailers 1");
+  EXPECT_TRUE(out.trailers_passed);
+}
+
+TEST_F(AddedTrailersTest, HeldByTheNextFilterTheyWaitBehindItsBody) {
+  ScriptPlugin& a = Add({.response_body = {Pause()}, .response_trailers = {Pause()}});
+  Add({.response_body = {Write()}});
+  Start();
+  chain->OnHeaders(kResponse, kMore);
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kPause);
+  a.stream().Resume(kResponse);
+  EXPECT_EQ(Go(kResponse), Verdict::kContinue);
+  EXPECT_EQ(out.bytes, "x");
+  EXPECT_TRUE(out.trailers_passed);
+  EXPECT_EQ(out.end, kEnd);
+}
+
+TEST_F(AddedTrailersTest, HeadersThatWaitGoFirst) {
+  Add({});
+  ScriptPlugin& b = Add({.response_headers = {Pause()}, .response_body = {Write()}});
+  b.mutable_spec().header_pause = HeaderPause::kHeadersOnly;
+  Start();
+  EXPECT_EQ(chain->OnHeaders(kResponse, kMore), Verdict::kPause);
+  said();
+  EXPECT_EQ(Body(kResponse, "x", kEnd), Verdict::kContinue);
+  EXPECT_EQ(said(), "b response_body 1 'x' end; a response_headers 2; a response_body 1 'x'; a response_trailers 1");
+  EXPECT_TRUE(out.headers_passed);
+  EXPECT_TRUE(out.trailers_passed);
 }
 
 // ---------------------------------------------------------------- local responses

@@ -28,10 +28,8 @@ constexpr Note kNotes[] = {
 static_assert(std::size(kNotes) == static_cast<size_t>(ChainNote::kBadLocalStatus) + 1);
 
 bool IsKnownProperty(std::string_view path) {
-  for (const PropertyRow& row : kProperties) {
-    if (row.path == path) return true;
-  }
-  return false;
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
 }
 
 }  // namespace
@@ -39,7 +37,17 @@ bool IsKnownProperty(std::string_view path) {
 std::string_view Describe(ChainNote note) { return kNotes[static_cast<size_t>(note)].text; }
 std::string_view Name(ChainNote note) { return kNotes[static_cast<size_t>(note)].name; }
 
-HeaderMap* FilterChain::Slot::headers(HeaderMapKind kind) { return chain_.exchange_.headers(kind); }
+HeaderMap* FilterChain::Slot::headers(HeaderMapKind kind) {
+  HeaderMap* map = chain_.exchange_.headers(kind);
+  const bool trailers = kind == HeaderMapKind::kRequestTrailers || kind == HeaderMapKind::kResponseTrailers;
+  if (map != nullptr || !trailers) [[likely]] return map;
+  const Direction direction = kind == HeaderMapKind::kRequestTrailers ? Direction::kRequest : Direction::kResponse;
+  Gate& gate = this->gate(direction);
+  if (!gate.end_shown && (!gate.end_wait || gate.unseen)) return nullptr;
+  map = chain_.exchange_.AddTrailers(direction);
+  gate.adds_trailers = map != nullptr;
+  return map;
+}
 
 bool FilterChain::Slot::headers_writable(HeaderMapKind kind) {
   if (chain_.finished_) return false;
@@ -71,7 +79,7 @@ bool FilterChain::Slot::ReplaceBody(Direction direction, size_t start, size_t si
   if (size > old->size() - start) size = old->size() - start;
   const size_t shown = gate.in_body ? gate.shown_bytes : 0;  // a paused body is within the limit already
   const PluginSpec& spec = plugin_.spec();
-  if (old->size() - size + bytes.size() > shown + spec.limits.body_bytes) {
+  if (old->size() - size + bytes.size() > shown + chain_.BodyBytes(*this)) {
     chain_.exchange_.OnNote(ChainNote::kBodyReplaceRefused, spec.name);
     return false;
   }
@@ -181,7 +189,7 @@ bool FilterChain::BufferFull(Slot& slot, Direction direction, Gate& gate) {
   }
   LocalResponse response;
   response.status = direction == Direction::kRequest ? 413 : 502;
-  response.details = "plugin \"" + spec.name + "\" held more than " + std::to_string(spec.limits.body_bytes) + " bytes";
+  response.details = "plugin \"" + spec.name + "\" held more than " + std::to_string(BodyBytes(slot)) + " bytes";
   Answer(std::move(response), spec.name);
   return false;
 }

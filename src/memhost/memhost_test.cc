@@ -136,6 +136,40 @@ TEST_F(MemhostTest, TrailersBothWays) {
   EXPECT_EQ(outcome.response.trailers, (HeaderList{{"x-v", "3"}, {"x-u", "2"}}));
 }
 
+TEST_F(MemhostTest, TrailersAddedAtTheEndOfABodyBothWays) {
+  Add({.response_trailers = {SetHeader(HeaderMapKind::kResponseTrailers, "x-v", "2")}});
+  Add({.request_body = {SetHeader(HeaderMapKind::kRequestTrailers, "x-t", "1")},
+       .response_body = {Continue(), SetHeader(HeaderMapKind::kResponseTrailers, "x-u", "1")}});
+  StreamOutcome outcome = RunStream(world, list, {.headers = RequestHeaders("POST", "/"), .body = {"abc"}}, [](const HttpMessage&) {
+    return HttpMessage{.headers = ResponseHeaders(200), .body = {"r", "s"}};
+  });
+  EXPECT_EQ(outcome.end, StreamOutcome::End::kResponse);
+  EXPECT_EQ(outcome.upstream->trailers, (HeaderList{{"x-t", "1"}}));
+  EXPECT_EQ(outcome.response.BodyText(), "rs");
+  EXPECT_EQ(outcome.response.trailers, (HeaderList{{"x-u", "1"}, {"x-v", "2"}}));
+}
+
+TEST_F(MemhostTest, PausedRequestTrailersHoldTheRequest) {
+  ScriptPlugin* a = nullptr;
+  ScriptPlugin& plugin = Add({.request_trailers = {PauseFor(world, &a, 30)}});
+  a = &plugin;
+  plugin.on_tick = [&] { plugin.stream().Resume(kRequest); };
+  StreamOutcome outcome = RunStream(world, list, {.headers = RequestHeaders("POST", "/"), .body = {"abc"}, .trailers = {{"x-s", "0"}}},
+                                    Answer(200, "r"));
+  EXPECT_EQ(outcome.end, StreamOutcome::End::kResponse);
+  EXPECT_EQ(outcome.upstream->BodyText(), "abc");
+  EXPECT_EQ(outcome.upstream->trailers, (HeaderList{{"x-s", "0"}}));
+}
+
+TEST_F(MemhostTest, ALocalResponseFromRequestTrailersSparesTheUpstream) {
+  Add({.request_trailers = {Do([](HttpStream& s) { s.SendLocalResponse(LocalResponse{.status = 403, .body = "no"}); })}});
+  StreamOutcome outcome = RunStream(world, list, {.headers = RequestHeaders("POST", "/"), .body = {"abc"}, .trailers = {{"x-s", "0"}}},
+                                    Answer(200, "r"));
+  EXPECT_FALSE(outcome.upstream);
+  EXPECT_EQ(JoinedValues(outcome.response.headers, ":status"), "403");
+  EXPECT_EQ(outcome.response.BodyText(), "no");
+}
+
 TEST_F(MemhostTest, RequestHeadersMayChangeUntilTheBodyIsThrough) {
   Add({.request_body = {Do([](HttpStream& s) {
          EXPECT_TRUE(s.headers_writable(HeaderMapKind::kRequestHeaders));
@@ -179,10 +213,31 @@ TEST_F(MemhostTest, PropertiesThatFollowFromTheMessage) {
        .response_headers = {Do([](HttpStream& s) {
          EXPECT_EQ(s.property(Property::kResponseCode), PropertyValue(int64_t{404}));
          EXPECT_EQ(s.property(Property::kRequestSize), PropertyValue(int64_t{3}));
-         EXPECT_EQ(s.property(Property::kNode), std::nullopt);
+         EXPECT_EQ(s.property(Property::kUpstreamAddress), std::nullopt);
        })}});
   RunStream(world, list, {.headers = RequestHeaders("POST", "/"), .body = {"abc"}}, Answer(404, "y"));
   EXPECT_EQ(journal.size(), 5u);
+}
+
+TEST_F(MemhostTest, ALocalResponseToGrpcIsTrailersOnly) {
+  Add({.request_headers = {Do([](HttpStream& s) {
+         s.SendLocalResponse({.status = 403, .headers = {{"x-why", "no"}}, .body = "50% no\n", .details = "", .grpc_status = 7});
+       })}});
+  auto answer = [&](HeaderList headers) {
+    return RunStream(world, list, {.headers = RequestHeaders("POST", "/s/M", std::move(headers)), .body = {"x"}}, Answer(200, "")).response;
+  };
+  for (const char* type : {"application/grpc", "application/grpc+proto"}) {
+    const HttpMessage response = answer({{"content-type", type}});
+    EXPECT_EQ(response.headers, (HeaderList{{":status", "200"}, {"x-why", "no"}, {"content-type", "application/grpc"}, {"grpc-status", "7"},
+                                            {"grpc-message", "50%25 no%0A"}}));
+    EXPECT_EQ(response.BodyText(), "");
+  }
+  for (HeaderList headers : {HeaderList{}, HeaderList{{"content-type", "application/grpc-web"}}}) {
+    const HttpMessage response = answer(headers);
+    EXPECT_EQ(JoinedValues(response.headers, ":status"), "403");
+    EXPECT_EQ(JoinedValues(response.headers, "grpc-status"), std::nullopt);
+    EXPECT_EQ(response.BodyText(), "50% no\n");
+  }
 }
 
 TEST_F(MemhostTest, RewindBringsTheSameStreamAgain) {

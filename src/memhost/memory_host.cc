@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "host/log.h"
 #include "memhost/traced_calls.h"
+#include "memhost/traced_tcp.h"
 
 namespace weir {
 
@@ -196,6 +197,7 @@ class TracedStream final : public HttpStream {
   }
   std::optional<PropertyValue> property(Property property) override { return stream_.property(property); }
   std::optional<std::string> custom_property(std::string_view path) override { return stream_.custom_property(path); }
+  HeaderList custom_properties() override { return stream_.custom_properties(); }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     const bool ok = stream_.SetCustomProperty(path, value);
     Note("property " + std::string(path) + " = " + std::string(value) + (ok ? "" : " (refused)"));
@@ -243,6 +245,7 @@ class TracedFilter final : public HttpFilter {
     return Done("on_response_trailers", count, EndOfStream::kNo, filter_->OnResponseTrailers(count));
   }
   bool ignores_body(Direction direction) const override { return filter_->ignores_body(direction); }
+  bool ignores_trailers(Direction direction) const override { return filter_->ignores_trailers(direction); }
   void OnFinish() override {
     stream_.Note("finish");
     filter_->OnFinish();
@@ -269,6 +272,7 @@ class TracedPlugin final : public Plugin {
     if (!filter->up()) return nullptr;
     return filter;
   }
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override { return NewTracedTcpFilter(plugin_, stream, world_); }
   void OnTick() override { plugin_.OnTick(); }
   void OnQueueReady(uint32_t queue_id) override { plugin_.OnQueueReady(queue_id); }
 

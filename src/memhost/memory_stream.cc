@@ -3,6 +3,8 @@
 #include <charconv>
 #include <utility>
 
+#include "http/grpc_response.h"
+
 namespace weir {
 namespace {
 
@@ -13,6 +15,15 @@ void FixLength(HttpMessage* message) {
   for (auto& [name, value] : message->headers) {
     if (name == std::string_view("content-length")) value = std::to_string(message->BodyText().size());
   }
+}
+
+/// As Envoy counts: the body, and the names and values of headers and trailers.
+int64_t TotalSize(const HttpMessage& message) {
+  size_t bytes = message.BodyText().size();
+  for (const HeaderList* list : {&message.headers, &message.trailers}) {
+    for (const auto& [name, value] : *list) bytes += name.size() + value.size();
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 int64_t StatusOf(const HttpMessage& response) {
@@ -50,7 +61,8 @@ void MemoryStream::Rewind() {
   maps_[static_cast<size_t>(HeaderMapKind::kResponseHeaders)].Rewind();
   for (Side& side : sides_) {
     side.message.body.clear();
-    side.sent = side.over = side.woken = side.body_came = false;
+    side.sent = side.over = side.woken = side.body_came = side.trailers_exist = false;
+    side.message.trailers.clear();
   }
   reset_ = local_ = false;
   if (!notes_.empty()) notes_.clear();
@@ -154,8 +166,8 @@ void MemoryStream::SendLocal() {
   LocalResponse local = chain_->TakeLocalResponse();
   local_ = true;
   local_details_ = local.details;
+  if (local.grpc_status >= 0 && IsGrpcRequest(maps_[0])) MakeTrailersOnly(&local);
   HttpMessage response{.headers = ResponseHeaders(local.status, std::move(local.headers))};
-  if (local.grpc_status >= 0) response.headers.emplace_back("grpc-status", std::to_string(local.grpc_status));
   if (!local.body.empty()) {
     response.headers.emplace_back("content-length", std::to_string(local.body.size()));
     response.body.push_back(std::move(local.body));
@@ -172,21 +184,33 @@ HeaderMap* MemoryStream::headers(HeaderMapKind kind) {
   return exists ? &maps_[index] : nullptr;
 }
 
+HeaderMap* MemoryStream::AddTrailers(Direction direction) {
+  Side& side = this->side(direction);
+  side.trailers_exist = side.trailers_exist || !side.message.trailers.empty();
+  return &maps_[direction == Direction::kRequest ? 1 : 3];
+}
+
 std::optional<PropertyValue> MemoryStream::property(Property property) {
-  if (auto it = properties.find(property); it != properties.end()) return it->second;
+  if (auto it = given.properties.find(property); it != given.properties.end()) return it->second;
   const HttpMessage& request = sides_[0].message;
   const HttpMessage& response = sides_[1].message;
   switch (property) {
     case Property::kRequestProtocol:
       return "HTTP/1.1";
-    case Property::kRequestScheme:
-      return JoinedValues(request.headers, ":scheme").value_or("http");
     case Property::kRequestTime:
       return static_cast<int64_t>(started_ns_);
     case Property::kRequestDuration:
       return static_cast<int64_t>(world_.clock().RealtimeNs() - started_ns_);
     case Property::kRequestSize:
       return static_cast<int64_t>(request.BodyText().size());
+    case Property::kRequestTotalSize:
+      return TotalSize(request);
+    case Property::kResponseTotalSize:
+      return TotalSize(response);
+    case Property::kResponseFlags:
+      return int64_t{0};
+    case Property::kUpstreamRequestAttemptCount:
+      return int64_t{sides_[1].exists && !local_ ? 1 : 0};
     case Property::kResponseSize:
       return static_cast<int64_t>(response.BodyText().size());
     case Property::kResponseCode:
@@ -204,25 +228,24 @@ std::optional<PropertyValue> MemoryStream::property(Property property) {
     case Property::kDestinationPort:
       return static_cast<int64_t>(kServerPort);
     case Property::kConnectionId:
+    case Property::kConnectionIdOld:
       return int64_t{1};
     case Property::kConnectionMtls:
       return false;
-    case Property::kListenerDirection:
-      return int64_t{1};  // inbound
     default:
       return std::nullopt;
   }
 }
 
 std::optional<std::string> MemoryStream::variable(std::string_view path) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return std::nullopt;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return std::nullopt;
   return it->second;
 }
 
 bool MemoryStream::SetVariable(std::string_view path, std::string_view value) {
-  auto it = variables.find(path);
-  if (it == variables.end()) return false;
+  auto it = given.variables.find(path);
+  if (it == given.variables.end()) return false;
   it->second = value;
   return true;
 }
@@ -242,9 +265,10 @@ Upstream Answer(uint32_t status, std::string body, HeaderList headers) {
 }
 
 StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, HttpMessage request, const Upstream& upstream,
-                        uint64_t wait_ms) {
+                        uint64_t wait_ms, const GivenProperties& given) {
   StreamOutcome outcome;
   MemoryStream stream(world, plugins, std::move(request));
+  stream.given = given;
   const uint64_t stop_ns = world.clock().MonotonicNs() + wait_ms * 1'000'000;
   auto turn = [&] {
     if (stream.Pump()) return true;
@@ -270,6 +294,7 @@ StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, Htt
   outcome.response = stream.response();
   outcome.local = stream.local();
   outcome.notes = stream.notes();
+  outcome.variables = std::move(stream.given.variables);
   return outcome;
 }
 

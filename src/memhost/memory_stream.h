@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "http/filter_chain.h"
+#include "memhost/given_properties.h"
 #include "memhost/memory_headers.h"
 #include "memhost/memory_host.h"
 
@@ -58,11 +59,11 @@ class MemoryStream final : public HttpExchange {
   const HttpMessage& response() const { return sides_[1].message; }   ///< what the client gets
   const std::vector<ChainNote>& notes() const { return notes_; }
 
-  std::map<Property, PropertyValue> properties;                  ///< beside those that follow from the message
-  std::map<std::string, std::string, std::less<>> variables;     ///< "ngx.…"; those that are here may be written
+  GivenProperties given;  ///< beside those that follow from the message, and before them
 
   // ---- HttpExchange
   HeaderMap* headers(HeaderMapKind kind) override;
+  HeaderMap* AddTrailers(Direction direction) override;
   bool headers_sent(Direction direction) override { return side(direction).sent; }
   std::optional<PropertyValue> property(Property property) override;
   std::optional<std::string> variable(std::string_view path) override;
@@ -107,12 +108,13 @@ struct StreamOutcome {
   HttpMessage response;                 ///< what the client got, maybe cut
   bool local = false;
   std::vector<ChainNote> notes;
+  std::map<std::string, std::string, std::less<>> variables;  ///< those that were given, as plugins left them
 };
 
 inline constexpr uint64_t kStreamWaitMs = 10'000;
 
 /// A whole stream. While it is paused the clock of `world` goes on from tick to tick, for at most `wait_ms`.
 StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, HttpMessage request, const Upstream& upstream,
-                        uint64_t wait_ms = kStreamWaitMs);
+                        uint64_t wait_ms = kStreamWaitMs, const GivenProperties& given = {});
 
 }  // namespace weir

@@ -254,9 +254,11 @@ std::string IdentityOf(const PluginSpec& spec, const MainConf& conf, const struc
   for (const auto& [name, value] : spec.environment) text(name), text(value);
   for (const Cluster& cluster : conf.upstreams) text(cluster.name);  // a plugin may refuse to start without its upstream
   for (const std::string& pattern : conf.allowed_hosts) text(pattern);
+  for (const auto& part : {spec.node.id, spec.node.cluster, spec.node.region, spec.node.zone, spec.node.sub_zone}) text(part);
+  for (const auto& [name, value] : spec.node.metadata) text(name), text(value);
   number(spec.limits.memory_bytes), number(spec.limits.callback_ms), number(spec.limits.start_ms);
   number(spec.limits.body_bytes), number(spec.on_error), number(spec.statuses), number(spec.header_pause);
-  number(spec.on_buffer_full);
+  number(spec.on_buffer_full), number(spec.stderr_level);
   number(file.st_dev), number(file.st_ino), number(file.st_size);
   number(file.st_mtim.tv_sec), number(file.st_mtim.tv_nsec), number(file.st_ctim.tv_sec), number(file.st_ctim.tv_nsec);
   return identity;

@@ -54,13 +54,22 @@ void* CreateMain(ngx_conf_t* cf) noexcept {
 
 void* CreateLocation(ngx_conf_t* cf) noexcept {
   auto* conf = static_cast<LocationConf*>(ngx_pcalloc(cf->pool, sizeof(LocationConf)));
-  if (conf != nullptr) conf->plugins = static_cast<PluginConf**>(NGX_CONF_UNSET_PTR);
+  if (conf == nullptr) return nullptr;
+  conf->plugins = static_cast<PluginConf**>(NGX_CONF_UNSET_PTR);
+  conf->body_bytes = NGX_CONF_UNSET;
+  conf->phase = NGX_CONF_UNSET_UINT;
+  conf->decode = NGX_CONF_UNSET;
+  conf->reroute = NGX_CONF_UNSET;
   return conf;
 }
 
 char* MergeLocation(ngx_conf_t*, void* parent, void* child) noexcept {
   auto* above = static_cast<LocationConf*>(parent);
   auto* conf = static_cast<LocationConf*>(child);
+  ngx_conf_merge_off_value(conf->body_bytes, above->body_bytes, static_cast<off_t>(Limits{}.body_bytes));
+  ngx_conf_merge_uint_value(conf->phase, above->phase, static_cast<ngx_uint_t>(Phase::kAccess));
+  ngx_conf_merge_value(conf->decode, above->decode, 0);
+  ngx_conf_merge_value(conf->reroute, above->reroute, 0);
   if (conf->plugins != NGX_CONF_UNSET_PTR) return NGX_CONF_OK;
   conf->plugins = above->plugins == NGX_CONF_UNSET_PTR ? nullptr : above->plugins;
   conf->count = above->plugins == NGX_CONF_UNSET_PTR ? 0 : above->count;

@@ -1,6 +1,8 @@
 // What nginx.conf says: plugins (http{}), and which of them work where (http, server, location).
 #pragma once
 
+#include <unordered_map>
+
 #include "nginx/clusters.h"
 #include "nginx/ngx.h"
 #include "nginx/zone.h"
@@ -34,17 +36,28 @@ struct MainConf {
   std::vector<Use> uses;
   std::string cache_directory;  ///< empty: none
   bool cache_set = false;
-  uint64_t body_bytes = 0;      ///< weir_max_body; 0: not given
-  ZoneConf zone;                ///< weir_zone
+  bool rewrite_phase = false;   ///< some location says weir_phase rewrite
   std::vector<ClusterConf> clusters;   ///< weir_cluster lines
   std::vector<Cluster> upstreams;      ///< those and the upstream{} blocks, made by InitMain
   std::vector<std::string> allowed_hosts;  ///< patterns of weir_allow_hosts
+  Node node;                    ///< weir_node
+  bool node_set = false;
+  /// What chooses a peer of each upstream, behind WatchUpstreams.
+  std::unordered_map<const ngx_http_upstream_srv_conf_t*, ngx_http_upstream_init_peer_pt> watched_upstreams;
+  ZoneConf zone;                ///< weir_zone
 };
+
+/// weir_phase
+enum class Phase : ngx_uint_t { kAccess, kRewrite };
 
 struct LocationConf {
   PluginConf** plugins;  ///< NGX_CONF_UNSET_PTR until merged; null: `weir off` or nothing
   ngx_uint_t count;
   bool given;            ///< a `weir` line stands in this very block
+  off_t body_bytes;      ///< weir_max_body
+  ngx_uint_t phase;      ///< weir_phase, a Phase
+  ngx_flag_t decode;     ///< weir_decode
+  ngx_flag_t reroute;    ///< weir_reroute
 };
 
 MainConf* MainOf(ngx_conf_t* cf);

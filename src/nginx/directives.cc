@@ -1,6 +1,7 @@
 // The directives, as tables: each argument of weir_plugin is a row with the function that takes its value.
 #include <algorithm>
 
+#include "host/log.h"
 #include "nginx/arguments.h"
 #include "nginx/config.h"
 #include "nginx/metrics_location.h"
@@ -79,6 +80,12 @@ constexpr Argument<PluginConf> kArguments[] = {
        }
        plugin.spec.statuses = value == "strict" ? Statuses::kStrict : Statuses::kLenient;
        return {};
+     }},
+    {"stderr_level", false,
+     [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
+       const std::optional<LogLevel> level = LogLevelOf(value);
+       if (level) plugin.spec.stderr_level = *level;
+       return level ? "" : "must be trace, debug, info, warn, error or critical, not \"" + std::string(value) + "\"";
      }},
     {"header_pause", false,
      [](ngx_conf_t*, PluginConf& plugin, std::string_view value) -> std::string {
@@ -179,12 +186,41 @@ char* TakeCache(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
 
 /// weir_max_body SIZE;
 char* TakeMaxBody(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
-  auto& main = *static_cast<MainConf*>(raw);
-  if (main.body_bytes != 0) return Fail(cf, "weir: weir_max_body is given twice");
+  auto& location = *static_cast<LocationConf*>(raw);
+  if (location.body_bytes != NGX_CONF_UNSET) return Fail(cf, "weir: weir_max_body is given twice in one block");
   const std::string_view value = ArgumentsOf(cf)[0];
-  if (!ParseSize(value, &main.body_bytes)) return Fail(cf, "weir: weir_max_body: " + BadSize(value));
-  if (main.body_bytes == 0) {
+  uint64_t bytes = 0;
+  if (!ParseSize(value, &bytes)) return Fail(cf, "weir: weir_max_body: " + BadSize(value));
+  if (bytes == 0) {
     return Fail(cf, "weir: weir_max_body: a plugin that pauses must be able to hold something; give at least 1");
+  }
+  location.body_bytes = static_cast<off_t>(bytes);
+  return NGX_CONF_OK;
+}
+
+/// weir_phase access|rewrite;
+char* TakePhase(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& location = *static_cast<LocationConf*>(raw);
+  if (location.phase != NGX_CONF_UNSET_UINT) return Fail(cf, "weir: weir_phase is given twice in one block");
+  const std::string_view value = ArgumentsOf(cf)[0];
+  if (value != "access" && value != "rewrite") {
+    return Fail(cf, "weir: weir_phase must be access or rewrite, not \"" + std::string(value) + "\"");
+  }
+  location.phase = static_cast<ngx_uint_t>(value == "access" ? Phase::kAccess : Phase::kRewrite);
+  if (value == "rewrite") MainOf(cf)->rewrite_phase = true;
+  return NGX_CONF_OK;
+}
+
+/// weir_node KEY=VALUE…;
+char* TakeNode(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
+  auto& main = *static_cast<MainConf*>(raw);
+  if (main.node_set) return Fail(cf, "weir: weir_node is given twice; write all of it in one");
+  main.node_set = true;
+  for (const std::string_view word : ArgumentsOf(cf)) {
+    const size_t equals = word.find('=');
+    if (equals != word.npos && main.node.Set(word.substr(0, equals), word.substr(equals + 1))) continue;
+    return Fail(cf, "weir: weir_node: \"" + std::string(word) +
+                        "\" is not KEY=VALUE, or there twice; the keys are id, cluster, region, zone, sub_zone and metadata.NAME");
   }
   return NGX_CONF_OK;
 }
@@ -199,14 +235,20 @@ ngx_command_t kCommands[] = {
     {ngx_string("weir"), kAnywhere | NGX_CONF_1MORE, TakeUse, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_cache"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeCache,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("weir_max_body"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, TakeMaxBody,
-     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_max_body"), kAnywhere | NGX_CONF_TAKE1, TakeMaxBody, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_phase"), kAnywhere | NGX_CONF_TAKE1, TakePhase, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_decode"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, decode), nullptr},
+    {ngx_string("weir_reroute"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(LocationConf, reroute), nullptr},
     {ngx_string("weir_cluster"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, TakeCluster,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_allow_hosts"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeAllowHosts,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_node"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeNode,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeZone, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("weir_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, TakeMetrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 

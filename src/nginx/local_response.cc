@@ -1,32 +1,8 @@
 // A response made by a plugin in place of nginx's, and the end of a request that cannot be answered any more.
+#include "http/grpc_response.h"
 #include "nginx/stream.h"
 
 namespace weir::nginx {
-namespace {
-
-bool IsGrpc(const RequestHeaders& headers) {
-  std::string_view type;
-  return headers.Find("content-type", &type, 1) > 0 && type.starts_with("application/grpc");
-}
-
-/// grpc-message: everything but visible ASCII in %XX. [gRPC over HTTP/2, Responses]
-std::string PercentEncoded(std::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f && c != '%') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
-}  // namespace
 
 /// headers_out becomes `response`. What the response had before is gone.
 bool NgxStream::FillLocal(LocalResponse& response) {
@@ -35,15 +11,7 @@ bool NgxStream::FillLocal(LocalResponse& response) {
   r_->err_status = 0;
   r_->allow_ranges = 0;
   r_->expect_trailers = 0;
-  if (response.grpc_status >= 0 && IsGrpc(request_headers_)) {
-    response.status = NGX_HTTP_OK;
-    response.headers.emplace_back("content-type", "application/grpc");
-    response.headers.emplace_back("grpc-status", std::to_string(response.grpc_status));
-    if (!response.body.empty()) {
-      response.headers.emplace_back("grpc-message", PercentEncoded(response.body));
-    }
-    response.body.clear();
-  }
+  if (response.grpc_status >= 0 && IsGrpcRequest(request_headers_)) MakeTrailersOnly(&response);
   r_->headers_out.status = response.status;
   if (response.status == NGX_HTTP_NO_CONTENT || response.status == NGX_HTTP_NOT_MODIFIED) {
     response.body.clear();

@@ -6,6 +6,7 @@
 #include "nginx/canary.h"
 #include "nginx/config.h"
 #include "nginx/stream.h"
+#include "nginx/upstream_watch.h"
 #include "nginx/worker.h"
 
 namespace weir::nginx {
@@ -28,12 +29,12 @@ void SayDown(const ngx_http_request_t* r, PluginConf& plugin) {
 }
 
 /// 503 for a plugin that is down and fails closed.
-ngx_int_t OnAccess(ngx_http_request_t* r) noexcept {
+ngx_int_t OnPhase(ngx_http_request_t* r, Phase phase) {
   const LocationConf* conf = LocationOf(r);
   if (r != r->main) return NGX_DECLINED;
   NgxStream* stream = NgxStream::Find(r);
   if (stream == nullptr) {
-    if (conf->count == 0) return NGX_DECLINED;
+    if (conf->count == 0 || conf->phase != static_cast<ngx_uint_t>(phase)) return NGX_DECLINED;
     std::array<Plugin*, kChainPluginsMax> plugins;
     size_t count = 0;
     for (ngx_uint_t i = 0; i < conf->count; i++) {
@@ -46,11 +47,19 @@ ngx_int_t OnAccess(ngx_http_request_t* r) noexcept {
       if (plugin.spec.on_error == OnError::kClosed) return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
     if (count == 0) return NGX_DECLINED;
-    stream = NgxStream::Create(r, {plugins.data(), count});
+    stream = NgxStream::Create(r, {plugins.data(), count}, static_cast<uint64_t>(conf->body_bytes));
     if (stream == nullptr) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   }
   const LogScope scope(r);
   return stream->Access();
+}
+
+ngx_int_t OnAccess(ngx_http_request_t* r) noexcept { return OnPhase(r, Phase::kAccess); }
+
+/// In this phase NGX_AGAIN would end the request; NGX_DONE leaves it alone.
+ngx_int_t OnRewrite(ngx_http_request_t* r) noexcept {
+  const ngx_int_t rc = OnPhase(r, Phase::kRewrite);
+  return rc == NGX_AGAIN ? NGX_DONE : rc;
 }
 
 ngx_int_t OnRequestBody(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
@@ -87,12 +96,10 @@ ngx_int_t OnLog(ngx_http_request_t* r) noexcept {
 /// The last moment at which a bad configuration only means that the old one goes on.
 char* InitMain(ngx_conf_t* cf, void* raw) noexcept {
   auto& conf = *static_cast<MainConf*>(raw);
-  for (const auto& plugin : conf.plugins) {
-    if (conf.body_bytes != 0) plugin->spec.limits.body_bytes = conf.body_bytes;
-  }
+  for (const auto& plugin : conf.plugins) plugin->spec.node = conf.node;
   if (!ResolveUses(cf, conf)) return static_cast<char*>(NGX_CONF_ERROR);
-  if (!conf.plugins.empty() && !AddZone(cf, conf.zone)) return static_cast<char*>(NGX_CONF_ERROR);
   if (!conf.plugins.empty()) conf.upstreams = ClustersOf(cf, conf);
+  if (!conf.plugins.empty() && !AddZone(cf, conf.zone)) return static_cast<char*>(NGX_CONF_ERROR);
   // `nginx -s reload` reads the configuration too, only to find the pid.
   if (conf.plugins.empty() || ngx_process == NGX_PROCESS_SIGNALLER) return NGX_CONF_OK;
   return CheckPlugins(cf, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
@@ -111,9 +118,12 @@ ngx_int_t Postconfiguration(ngx_conf_t* cf) noexcept {
   if (!PushHandler(core, NGX_HTTP_ACCESS_PHASE, OnAccess) || !PushHandler(core, NGX_HTTP_LOG_PHASE, OnLog)) {
     return NGX_ERROR;
   }
+  // Handlers of a phase run from the last to the first: this one before those of `return` and `rewrite`.
+  if (MainOf(cf)->rewrite_phase && !PushHandler(core, NGX_HTTP_REWRITE_PHASE, OnRewrite)) return NGX_ERROR;
   // An indexed variable is made once a request; else each look at $request_id would give another one.
   ngx_str_t request_id = ngx_string("request_id");
   if (ngx_http_get_variable_index(cf, &request_id) == NGX_ERROR) return NGX_ERROR;
+  WatchUpstreams(cf, *MainOf(cf));
   g_module.next_header_filter = ngx_http_top_header_filter;
   ngx_http_top_header_filter = OnResponseHead;
   g_module.next_body_filter = ngx_http_top_body_filter;
@@ -138,8 +148,8 @@ ngx_int_t InitProcess(ngx_cycle_t* cycle) noexcept {
 }
 
 void ExitProcess(ngx_cycle_t*) noexcept {
-  if (g_module.worker != nullptr) g_module.worker->StopWaking();
   if (g_module.worker != nullptr) g_module.worker->StopCalls();  // no thread runs into the process's last moments
+  if (g_module.worker != nullptr) g_module.worker->StopWaking();
   if (g_module.streams != 0) return;  // nginx ends in the middle of requests: their plugins stay until the process is gone
   delete g_module.worker;
   g_module.worker = nullptr;

@@ -1,17 +1,15 @@
 #include "nginx/properties.h"
 
+#include <algorithm>
 #include <charconv>
 
-#if (NGX_HTTP_SSL)
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-#endif
+#include "nginx/tls.h"
 
 namespace weir::nginx {
 namespace {
 
 using Value = std::optional<PropertyValue>;
+using Field = CertificateField;
 
 Value Text(std::string_view text) {
   if (text.empty()) return std::nullopt;
@@ -64,10 +62,26 @@ const ngx_http_upstream_state_t* LastState(const ngx_http_request_t* r) {
   auto* states = static_cast<ngx_http_upstream_state_t*>(r->upstream_states->elts);
   return &states[r->upstream_states->nelts - 1];
 }
+/// By what nginx knows of the attempt that was last.
+constexpr UpstreamFailure kNoHealthyUpstream{0x2, "no_healthy_upstream", ""};
+constexpr UpstreamFailure kConnectFailure{0x20, "upstream_reset_before_response_started{connection_failure}", "connection failure"};
+constexpr UpstreamFailure kConnectTimeout{0x20, "upstream_reset_before_response_started{connection_timeout}", "connection timeout"};
+constexpr UpstreamFailure kResponseTimeout{0x4, "response_timeout", ""};
+constexpr UpstreamFailure kTermination{0x40, "upstream_reset_before_response_started{connection_termination}", ""};
+constexpr UpstreamFailure kProtocolError{0x800000, "upstream_reset_before_response_started{protocol_error}", ""};
+constexpr int64_t kClientGone = 0x4000, kFromCache = 0x100000;  // flags of Envoy too
+constexpr ngx_uint_t kClientClosedRequest = 499;
+
+/// No peer was left: nginx then names the group in place of a peer.
+bool IsNoPeer(const ngx_http_request_t* r, const ngx_http_upstream_state_t& state) {
+  return r->upstream->upstream != nullptr && state.peer != nullptr && state.peer->data == r->upstream->upstream->host.data &&
+         r->upstream->upstream->host.len == state.peer->len;
+}
+
 /// "address:port" of the attempt that is on, or was last; nginx clears its peer before the last callbacks, but not this.
 std::string_view UpstreamName(const ngx_http_request_t* r) {
   const ngx_http_upstream_state_t* state = LastState(r);
-  return state != nullptr && state->peer != nullptr ? View(*state->peer) : std::string_view();
+  return state != nullptr && state->peer != nullptr && !IsNoPeer(r, *state) ? View(*state->peer) : std::string_view();
 }
 Value UpstreamPort(const ngx_http_request_t* r) {
   const std::string_view name = UpstreamName(r);
@@ -79,110 +93,76 @@ Value UpstreamPort(const ngx_http_request_t* r) {
   return Number(port);
 }
 
-enum class Field : uint8_t { kSubject, kDnsSan, kUriSan, kDigest };
-
-#if (NGX_HTTP_SSL)
-std::string SubjectOf(X509* certificate) {
-  BIO* bio = BIO_new(BIO_s_mem());
-  if (bio == nullptr) return {};
-  X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  std::string text(data, size > 0 ? static_cast<size_t>(size) : 0);
-  BIO_free(bio);
-  return text;
-}
-
-/// The first alternative name of that kind, as in Envoy.
-std::string AlternativeName(X509* certificate, int kind) {
-  auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-  if (names == nullptr) return {};
-  std::string text;
-  for (int i = 0; i < sk_GENERAL_NAME_num(names) && text.empty(); i++) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
-    if (name->type != kind) continue;
-    const ASN1_STRING* value = name->d.ia5;  // dNSName and uniformResourceIdentifier alike
-    text.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
-                static_cast<size_t>(ASN1_STRING_length(value)));
+/// Addresses of upstream{}; none for an upstream that only proxy_pass names.
+Value Endpoints(const ngx_http_request_t* r) {
+  if (r->upstream == nullptr || r->upstream->upstream == nullptr || r->upstream->upstream->servers == nullptr) return std::nullopt;
+  const ngx_array_t& servers = *r->upstream->upstream->servers;
+  int64_t addresses = 0;
+  for (ngx_uint_t i = 0; i < servers.nelts; i++) {
+    addresses += static_cast<int64_t>(static_cast<ngx_http_upstream_server_t*>(servers.elts)[i].naddrs);
   }
-  GENERAL_NAMES_free(names);
-  return text;
+  return Number(addresses);
+}
+/// From the connection to the newest that came. No value while neither is there.
+Value BackendLatency(const ngx_http_request_t* r) {
+  constexpr auto kUnset = static_cast<ngx_msec_t>(-1);
+  const ngx_http_upstream_state_t* state = LastState(r);
+  if (state == nullptr || state->header_time == kUnset) return std::nullopt;
+  const ngx_msec_t last = state->response_time != kUnset ? state->response_time : state->header_time;
+  const ngx_msec_t connected = state->connect_time != kUnset ? state->connect_time : 0;
+  return Number(static_cast<int64_t>(last - std::min(connected, last)) * kNsPerMs);
+}
+Value ConnectTime(const ngx_http_request_t* r) {
+  const ngx_http_upstream_state_t* state = LastState(r);
+  if (state == nullptr || state->connect_time == static_cast<ngx_msec_t>(-1)) return std::nullopt;
+  return Number(static_cast<int64_t>(state->connect_time) * kNsPerMs);
 }
 
-std::string DigestOf(X509* certificate) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (X509_digest(certificate, EVP_sha256(), digest, &size) != 1) return {};
-  std::string hex(size * 2, '0');
-  ngx_hex_dump(Bytes(hex), digest, size);
-  return hex;
+bool IsClientGone(const ngx_http_request_t* r) {
+  return r->connection->error || r->headers_out.status == kClientClosedRequest;
+}
+int64_t ResponseFlags(const ngx_http_request_t* r) {
+  const UpstreamFailure* failure = FailureOf(r);
+  int64_t flags = failure != nullptr ? failure->flag : 0;
+  if (IsClientGone(r)) flags |= kClientGone;
+#if (NGX_HTTP_CACHE)
+  if (r->upstream != nullptr && r->upstream->cache_status == NGX_HTTP_CACHE_HIT) flags |= kFromCache;
+#endif
+  return flags;
+}
+Value CodeDetails(const ngx_http_request_t* r) {
+  if (r->headers_out.status == 0) return std::nullopt;
+  if (const UpstreamFailure* failure = FailureOf(r)) return Text(failure->details);
+  return Text(r->upstream != nullptr ? "via_upstream" : "direct_response");
+}
+Value TerminationDetails(const ngx_http_request_t* r) {
+  if (r->connection->timedout) return Text("the client timed out");
+  return IsClientGone(r) ? Text("the client closed the connection") : std::nullopt;
+}
+Value Attempts(const ngx_http_request_t* r) {
+  return Number(r->upstream_states == nullptr ? 0 : static_cast<int64_t>(r->upstream_states->nelts));
 }
 
-std::string FieldOf(X509* certificate, Field field) {
-  switch (field) {
-    case Field::kSubject:
-      return SubjectOf(certificate);
-    case Field::kDnsSan:
-      return AlternativeName(certificate, GEN_DNS);
-    case Field::kUriSan:
-      return AlternativeName(certificate, GEN_URI);
-    case Field::kDigest:
-      return DigestOf(certificate);
-  }
-  return {};
-}
-#endif
+}  // namespace
 
-ngx_ssl_conn_t* TlsOf(const ngx_connection_t* connection) {
-#if (NGX_HTTP_SSL)
-  return connection != nullptr && connection->ssl != nullptr ? connection->ssl->connection : nullptr;
-#else
-  (void)connection;
-  return nullptr;
-#endif
+// The status of the attempt is that of its answer, or the one that nginx gives in its place.
+const UpstreamFailure* FailureOf(const ngx_http_request_t* r) {
+  const ngx_http_upstream_state_t* state = LastState(r);
+  if (state == nullptr || r->upstream == nullptr || state->status == r->upstream->headers_in.status_n) return nullptr;
+  const bool connected = state->connect_time != static_cast<ngx_msec_t>(-1);
+  if (state->status == NGX_HTTP_GATEWAY_TIME_OUT) return connected ? &kResponseTimeout : &kConnectTimeout;
+  if (state->status != NGX_HTTP_BAD_GATEWAY) return nullptr;
+  if (IsNoPeer(r, *state)) return &kNoHealthyUpstream;
+  if (!connected) return &kConnectFailure;
+  return state->bytes_received > 0 ? &kProtocolError : &kTermination;
 }
 
-Value PeerCertificate(ngx_ssl_conn_t* tls, Field field) {
-#if (NGX_HTTP_SSL)
-  X509* certificate = tls != nullptr ? SSL_get_peer_certificate(tls) : nullptr;
-  if (certificate == nullptr) return std::nullopt;
-  const std::string text = FieldOf(certificate, field);
-  X509_free(certificate);
-  return Text(text);
-#else
-  (void)tls, (void)field;
-  return std::nullopt;
-#endif
+namespace {
+Value TransportFailure(const ngx_http_request_t* r, const UpstreamPeer& peer) {
+  const UpstreamFailure* failure = FailureOf(r);
+  if (failure == nullptr || failure->transport.empty()) return std::nullopt;
+  return Text(peer.failure().empty() ? failure->transport : peer.failure());
 }
-Value LocalCertificate(ngx_ssl_conn_t* tls, Field field) {
-#if (NGX_HTTP_SSL)
-  X509* certificate = tls != nullptr ? SSL_get_certificate(tls) : nullptr;  // borrowed
-  return certificate != nullptr ? Text(FieldOf(certificate, field)) : std::nullopt;
-#else
-  (void)tls, (void)field;
-  return std::nullopt;
-#endif
-}
-Value TlsVersion(ngx_ssl_conn_t* tls) {
-#if (NGX_HTTP_SSL)
-  return tls != nullptr ? Text(SSL_get_version(tls)) : std::nullopt;
-#else
-  (void)tls;
-  return std::nullopt;
-#endif
-}
-bool HasVerifiedPeer(ngx_ssl_conn_t* tls) {
-#if (NGX_HTTP_SSL)
-  if (tls == nullptr || SSL_get_verify_result(tls) != X509_V_OK) return false;
-  X509* certificate = SSL_get_peer_certificate(tls);
-  X509_free(certificate);
-  return certificate != nullptr;
-#else
-  (void)tls;
-  return false;
-#endif
-}
-
 }  // namespace
 
 UpstreamPeer::~UpstreamPeer() {
@@ -212,8 +192,6 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       return VariableText(r, "request_id");
     case Property::kRequestProtocol:
       return Text(r->http_version == NGX_HTTP_VERSION_20 ? "HTTP/2" : View(r->http_protocol));
-    case Property::kRequestScheme:
-      return VariableText(r, "scheme");
     case Property::kRequestTime:
       return Number(StartNs(r));
     case Property::kRequestDuration:
@@ -228,21 +206,17 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       if (r->headers_out.status == 0) return std::nullopt;
       return Number(static_cast<int64_t>(r->headers_out.status));
     case Property::kResponseCodeDetails:
-      if (r->headers_out.status == 0) return std::nullopt;
-      return Text(r->upstream != nullptr ? "via_upstream" : "direct_response");
+      return CodeDetails(r);
     case Property::kResponseFlags:
-      return Number(0);
+      return Number(ResponseFlags(r));
     case Property::kResponseSize:
       return Number(connection->sent > static_cast<off_t>(r->header_size)
                         ? connection->sent - static_cast<off_t>(r->header_size)
                         : 0);
     case Property::kResponseTotalSize:
       return Number(connection->sent);
-    case Property::kResponseBackendLatency: {
-      const ngx_http_upstream_state_t* state = LastState(r);
-      if (state == nullptr || state->header_time == static_cast<ngx_msec_t>(-1)) return std::nullopt;
-      return Number(static_cast<int64_t>(state->header_time) * kNsPerMs);
-    }
+    case Property::kResponseBackendLatency:
+      return BackendLatency(r);
     case Property::kSourceAddress:
       return Address(connection->sockaddr, connection->socklen);
     case Property::kSourcePort:
@@ -254,6 +228,7 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       if (ngx_connection_local_sockaddr(connection, nullptr, 0) != NGX_OK) return std::nullopt;
       return Port(connection->local_sockaddr);
     case Property::kConnectionId:
+    case Property::kConnectionIdOld:
       return Number(static_cast<int64_t>(connection->number));
     case Property::kConnectionMtls:
       return PropertyValue(HasVerifiedPeer(tls));
@@ -275,12 +250,20 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       return PeerCertificate(tls, Field::kUriSan);
     case Property::kConnectionSha256PeerCertificateDigest:
       return PeerCertificate(tls, Field::kDigest);
+    case Property::kConnectionPeerCertificate:
+      return PeerCertificate(tls, Field::kPem);
+    case Property::kConnectionTransportFailureReason:
+      return VerifyFailure(tls);
+    case Property::kConnectionTerminationDetails:
+      return TerminationDetails(r);
     case Property::kUpstreamAddress:
       return Text(UpstreamName(r));
     case Property::kUpstreamPort:
       return UpstreamPort(r);
     case Property::kUpstreamLocalAddress:
       return Address(upstream.local_address(), upstream.local_size());
+    case Property::kUpstreamLocalPort:
+      return Port(upstream.local_address());
     case Property::kUpstreamTlsVersion:
       return TlsVersion(upstream.tls());
     case Property::kUpstreamSubjectLocalCertificate:
@@ -297,6 +280,16 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       return PeerCertificate(upstream.tls(), Field::kUriSan);
     case Property::kUpstreamSha256PeerCertificateDigest:
       return PeerCertificate(upstream.tls(), Field::kDigest);
+    case Property::kUpstreamPeerCertificate:
+      return PeerCertificate(upstream.tls(), Field::kPem);
+    case Property::kUpstreamTransportFailureReason:
+      return TransportFailure(r, upstream);
+    case Property::kUpstreamRequestAttemptCount:
+      return Attempts(r);
+    case Property::kUpstreamNumEndpoints:
+      return Endpoints(r);
+    case Property::kUpstreamCxPoolReadyDuration:
+      return ConnectTime(r);
     case Property::kClusterName:
       if (r->upstream == nullptr || r->upstream->upstream == nullptr) return std::nullopt;
       return Text(View(r->upstream->upstream->host));
@@ -305,15 +298,11 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
           ngx_http_get_module_loc_conf(r, ngx_http_core_module));
       return Text(View(location->name));
     }
-    case Property::kListenerDirection:
-      return Number(1);  // inbound
-    case Property::kResponseGrpcStatus:
-    case Property::kConnectionTerminationDetails:
-    case Property::kUpstreamTransportFailureReason:
-    case Property::kNode:
-      return std::nullopt;
+    case Property::kVirtualHostName:
+      return VariableText(r, "server_name");
+    default:
+      return std::nullopt;  // answered by the plugin's side
   }
-  return std::nullopt;
 }
 
 constexpr std::string_view kVariablePrefix = "ngx.";

@@ -3,10 +3,12 @@
 //   buffered    Access() reads the body; each chunk goes through the chain and on to nginx's own buffering (memory, then a
 //               file). When it is complete and nothing is held the phases go on, so that a plugin can still change headers
 //               in its body callback: nothing is connected before.
-//   streaming   proxy_request_buffering off and no Content-Length: the content handler reads, each chunk goes to the upstream.
-//               With a Content-Length the new length has to be known first, so such a body is read whole all the same.
+//   streaming   proxy_request_buffering off: the content handler reads, each chunk goes to the upstream. Plugins may change how
+//               long a body is, so one with a Content-Length goes on in chunks, which takes proxy_http_version 1.1; to an upstream
+//               that cannot have chunks (HTTP/1.0, FastCGI …) it goes when it is whole, and its new length known.
 #include <utility>
 
+#include "nginx/config.h"
 #include "nginx/module.h"
 #include "nginx/stream.h"
 #include "nginx/worker.h"
@@ -40,6 +42,18 @@ bool IsDavPut(ngx_http_request_t* r) {
   return (*methods & NGX_HTTP_PUT) != 0;
 }
 
+/// What proxy_http_version says. The rest of that module's configuration is its own, but its directives tell where they write.
+bool ProxySpeaksHttp11(ngx_http_request_t* r) {
+  for (const ngx_command_t* row = ngx_http_proxy_module.commands; row->name.len > 0; row++) {
+    if (View(row->name) != "proxy_http_version") continue;
+    const auto* conf = static_cast<const char*>(r->loc_conf[ngx_http_proxy_module.ctx_index]);
+    ngx_uint_t version = 0;
+    std::memcpy(&version, conf + row->offset, sizeof version);
+    return version == NGX_HTTP_VERSION_11;
+  }
+  return false;
+}
+
 void Consume(ngx_chain_t* in) {
   for (; in != nullptr; in = in->next) {
     in->buf->pos = in->buf->last;
@@ -50,7 +64,9 @@ void Consume(ngx_chain_t* in) {
 }  // namespace
 
 bool NgxStream::StreamsBody() const {
-  if (!r_->headers_in.chunked) return false;
+  if (!r_->headers_in.chunked) {
+    return UpstreamConf(r_, ngx_http_proxy_module)->request_buffering == 0 && ProxySpeaksHttp11(r_);
+  }
   for (const ngx_module_t* module : {&ngx_http_proxy_module, &ngx_http_fastcgi_module,
                                      &ngx_http_uwsgi_module, &ngx_http_scgi_module}) {
     if (UpstreamConf(r_, *module)->request_buffering == 0) return true;
@@ -60,6 +76,24 @@ bool NgxStream::StreamsBody() const {
 }
 
 ngx_int_t NgxStream::Access() noexcept {
+  const ngx_int_t rc = Admit();
+  if (rc != NGX_DECLINED || std::exchange(admitted_, true)) return rc;
+  const LocationConf* conf = LocationOf(r_);
+  if (conf->decode != 0 && !chain_.ignores_body(Direction::kResponse) && !request_headers_.HideAcceptEncoding()) {
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  }
+  return conf->reroute != 0 && (route_cleared_ || request_headers_.path_changed()) ? Reroute() : rc;
+}
+
+/// To the location of the path that the plugins left. They go with the request: it gets no others.
+ngx_int_t NgxStream::Reroute() {
+  ngx_http_internal_redirect(r_, &r_->uri, &r_->args);
+  ngx_http_finalize_request(r_, NGX_DONE);  // gives back the reference that the redirect took
+  return NGX_DONE;
+}
+
+/// NGX_DECLINED: through.
+ngx_int_t NgxStream::Admit() {
   switch (request_state_) {
     case RequestState::kStart:
       return AfterHeaders(chain_.OnHeaders(Direction::kRequest,
@@ -99,6 +133,7 @@ ngx_int_t NgxStream::StartBody() {
   }
   if (StreamsBody() && !chain_.paused(Direction::kRequest)) {
     request_state_ = RequestState::kStreaming;
+    body_sized_ = !r_->headers_in.chunked;
     return NGX_DECLINED;
   }
   request_state_ = RequestState::kReading;
@@ -140,11 +175,13 @@ ngx_int_t NgxStream::RequestBody(ngx_chain_t* in) noexcept {
   const bool streaming = request_state_ == RequestState::kStreaming;
   if (!streaming && request_state_ != RequestState::kReading) {
     if (request_state_ == RequestState::kAnswered) {
+      Consume(std::exchange(request_held_, nullptr));
       Consume(in);
       in = nullptr;
     }
     return g_module.next_request_body_filter(r_, in);
   }
+  if (streaming && !std::exchange(body_begun_, true) && body_sized_) BeginStreaming();
   ChainBuilder out(r_->pool);
   if (!body_tail_.empty() || (streaming && body_out_end_ && !r_->request_body->last_saved)) {
     const auto bytes = static_cast<off_t>(body_tail_.size());
@@ -153,45 +190,85 @@ ngx_int_t NgxStream::RequestBody(ngx_chain_t* in) noexcept {
     body_out_bytes_ += bytes;
     buf->last_buf = streaming && body_out_end_;
   }
-  for (; in != nullptr && request_stop_ == Verdict::kContinue; in = in->next) {
-    ngx_buf_t* buf = in->buf;
-    const EndOfStream end = buf->last_buf ? EndOfStream::kYes : EndOfStream::kNo;
-    const std::string_view chunk(reinterpret_cast<char*>(buf->pos),
-                                 static_cast<size_t>(buf->last - buf->pos));
-    if (chunk.empty() && end == EndOfStream::kNo) continue;
-    if (end == EndOfStream::kYes) body_seen_end_ = true;
-    BodyOut body;
-    const Verdict verdict = chain_.OnBody(Direction::kRequest, chunk, end, &body);
-    if (verdict == Verdict::kLocalResponse || verdict == Verdict::kReset) {
-      // nginx is in the middle of its read: the answer is given when it has returned.
-      request_stop_ = verdict;
-      wake_[static_cast<size_t>(Direction::kRequest)] = true;
-      Post();
-      break;
-    }
-    if (body.end == EndOfStream::kYes) body_out_end_ = true;
-    if (body.unchanged) {
-      body_out_bytes_ += static_cast<off_t>(chunk.size());
-      if (!out.Append(buf)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-      continue;
-    }
-    body_changed_ = true;  // or only held, which is the same until it is over
-    buf->pos = buf->last;  // taken: nginx may use its buffer again
-    // In a buffered read nginx gets its end at once, and the tail is appended when it is released (AppendBody).
-    const bool last = streaming ? body.end == EndOfStream::kYes : end == EndOfStream::kYes;
-    if (body.bytes.empty() && !last) continue;
-    body_out_bytes_ += static_cast<off_t>(body.bytes.size());
-    ngx_buf_t* replaced = request_chunks_.Add(r_->pool, std::move(body.bytes));
-    if (!out.Append(replaced)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    replaced->last_buf = last;
+  if (in != nullptr && ngx_chain_add_copy(r_->pool, &request_held_, in) == NGX_ERROR) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  while (request_held_ != nullptr && request_stop_ == Verdict::kContinue) {
+    // An upstream that is behind: nginx reads no more while these are not consumed.
+    if (r_->request_body_no_buffering && request_chunks_.waiting() > kAheadBytes) break;
+    ngx_chain_t* link = request_held_;
+    ngx_buf_t* buf = link->buf;
+    request_held_ = link->next;
+    ngx_free_chain(r_->pool, link);
+    if (!TakeRequestChunk(buf, &out)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   }
   if (request_stop_ != Verdict::kContinue) {
-    Consume(in);
+    Consume(std::exchange(request_held_, nullptr));
     return g_module.next_request_body_filter(r_, nullptr);
   }
-  // A chunked body that was streamed whole before the upstream was connected goes with a Content-Length after all.
-  if (streaming && body_out_end_ && body_changed_) r_->headers_in.content_length_n = body_out_bytes_;
+  if (streaming && body_out_end_ && body_changed_ && !upstream_chunked_) {
+    // It was streamed whole before the upstream was connected: it goes with a Content-Length after all.
+    if (!body_sized_) {
+      r_->headers_in.content_length_n = body_out_bytes_;
+    } else if (!request_headers_.SetBodyLength(body_out_bytes_)) {
+      return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+  }
   return g_module.next_request_body_filter(r_, out.chain());
+}
+
+/// One body event. False: out of memory.
+bool NgxStream::TakeRequestChunk(ngx_buf_t* buf, ChainBuilder* out) {
+  const bool streaming = request_state_ == RequestState::kStreaming;
+  const EndOfStream end = buf->last_buf ? EndOfStream::kYes : EndOfStream::kNo;
+  const std::string_view chunk(reinterpret_cast<char*>(buf->pos), static_cast<size_t>(buf->last - buf->pos));
+  if (chunk.empty() && end == EndOfStream::kNo) return true;
+  if (end == EndOfStream::kYes) body_seen_end_ = true;
+  BodyOut body;
+  const Verdict verdict = chain_.OnBody(Direction::kRequest, chunk, end, &body);
+  if (verdict == Verdict::kLocalResponse || verdict == Verdict::kReset) {
+    // nginx is in the middle of its read: the answer is given when it has returned.
+    request_stop_ = verdict;
+    buf->pos = buf->last;
+    wake_[static_cast<size_t>(Direction::kRequest)] = true;
+    Post();
+    return true;
+  }
+  if (body.end == EndOfStream::kYes) body_out_end_ = true;
+  if (body.unchanged) {
+    body_out_bytes_ += static_cast<off_t>(chunk.size());
+    return out->Append(buf);
+  }
+  body_changed_ = true;  // or only held, which is the same until it is over
+  buf->pos = buf->last;  // taken: nginx may use its buffer again
+  // In a buffered read nginx gets its end at once, and the tail is appended when it is released (AppendBody).
+  const bool last = streaming ? body.end == EndOfStream::kYes : end == EndOfStream::kYes;
+  if (body.bytes.empty() && !last) return true;
+  body_out_bytes_ += static_cast<off_t>(body.bytes.size());
+  ngx_buf_t* replaced = request_chunks_.Add(r_->pool, std::move(body.bytes));
+  if (!out->Append(replaced)) return false;
+  replaced->last_buf = last;
+  return true;
+}
+
+/// A body with a Content-Length is about to be read by the content handler: it goes on in chunks, or is read whole.
+void NgxStream::BeginStreaming() {
+  if (!r_->request_body_no_buffering) return;
+  ngx_http_upstream_t* upstream = r_->upstream;
+  if (upstream == nullptr || upstream->output.tag != static_cast<ngx_buf_tag_t>(&ngx_http_proxy_module)) {
+    r_->request_body_no_buffering = 0;
+    return;
+  }
+  create_request_ = upstream->create_request;
+  upstream->create_request = CreateUpstreamRequest;
+}
+
+/// proxy_pass makes its request of what the client's looks like at that moment.
+ngx_int_t NgxStream::CreateUpstreamRequest(ngx_http_request_t* r) noexcept {
+  NgxStream* stream = Find(r);
+  stream->upstream_chunked_ = r->reading_body;
+  r->headers_in.chunked = stream->upstream_chunked_;
+  const ngx_int_t rc = stream->create_request_(r);
+  r->headers_in.chunked = 0;
+  return rc;
 }
 
 void NgxStream::OnBodyRead(ngx_http_request_t* r) noexcept {

@@ -159,6 +159,8 @@ std::string_view PseudoValue(const ngx_http_request_t* r, Pseudo pseudo) {
   }
 }
 
+constexpr std::string_view kAcceptEncoding = "accept-encoding";
+
 struct Method {
   std::string_view name;
   ngx_uint_t value;
@@ -202,6 +204,11 @@ size_t RequestHeaders::Find(std::string_view name, std::string_view* out, size_t
     count++;
     return true;
   });
+  if (name != kAcceptEncoding) return count;
+  for (const ngx_str_t& value : hidden_) {
+    if (count < max) out[count] = View(value);
+    count++;
+  }
   return count;
 }
 
@@ -210,13 +217,15 @@ void RequestHeaders::ForEach(Visitor& visitor) const {
   if (!visitor.OnHeader(":path", View(r_->unparsed_uri))) return;
   if (!visitor.OnHeader(":method", View(r_->method_name))) return;
   if (!visitor.OnHeader(":scheme", Scheme(r_))) return;
+  bool more = true;
   ForEachElement(r_->headers_in.headers, [&](const ngx_table_elt_t& header) {
-    return Name(header) == "host" || visitor.OnHeader(Name(header), View(header.value));
+    return more = Name(header) == "host" || visitor.OnHeader(Name(header), View(header.value));
   });
+  for (size_t i = 0; more && i < hidden_.size(); i++) more = visitor.OnHeader(kAcceptEncoding, View(hidden_[i]));
 }
 
 size_t RequestHeaders::size() const {
-  size_t count = r_->headers_in.host != nullptr ? 4 : 3;
+  size_t count = (r_->headers_in.host != nullptr ? 4 : 3) + hidden_.size();
   ForEachElement(r_->headers_in.headers, [&](const ngx_table_elt_t& header) {
     if (Name(header) != "host") count++;
     return true;
@@ -352,6 +361,7 @@ bool RequestHeaders::SetPath(std::string_view path) {
   auto* location = static_cast<ngx_http_core_loc_conf_t*>(
       ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
   if (!View(r_->uri).starts_with(View(location->name))) r_->valid_location = 0;
+  path_changed_ = true;
   return true;
 }
 
@@ -371,6 +381,20 @@ bool RequestHeaders::SetAuthority(std::string_view authority) {
     return false;
   }
   r_->headers_in.server = server;
+  return true;
+}
+
+bool RequestHeaders::HideAcceptEncoding() {
+  if (r_->headers_in.accept_encoding == nullptr) return true;
+  auto* kept = static_cast<ngx_table_elt_t*>(ngx_palloc(r_->pool, sizeof(ngx_table_elt_t)));
+  if (kept == nullptr) return false;
+  *kept = *r_->headers_in.accept_encoding;
+  ForEachElement(r_->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    if (Name(header) == kAcceptEncoding) hidden_.push_back(header.value);
+    return true;
+  });
+  Erase(kAcceptEncoding);
+  r_->headers_in.accept_encoding = kept;  // gzip asks here, not in the list
   return true;
 }
 

@@ -20,6 +20,10 @@ class RequestHeaders final : public HeaderMap {
 
   /// The body has another length than the client said: Content-Length and framing follow.
   bool SetBodyLength(off_t bytes);
+  /// Upstreams see no Accept-Encoding any more; plugins do, and nginx's own gzip. False: out of memory.
+  bool HideAcceptEncoding();
+  /// A plugin wrote another `:path`.
+  bool path_changed() const { return path_changed_; }
 
  private:
   bool SetMethod(std::string_view method);
@@ -29,6 +33,8 @@ class RequestHeaders final : public HeaderMap {
   size_t Erase(std::string_view name);
 
   ngx_http_request_t* r_;
+  std::vector<ngx_str_t> hidden_;  ///< values of Accept-Encoding, in the pool
+  bool path_changed_ = false;
 };
 
 }  // namespace weir::nginx

@@ -6,6 +6,7 @@
 // into the chain, within its limit.
 #include <utility>
 
+#include "nginx/config.h"
 #include "nginx/module.h"
 #include "nginx/stream.h"
 #include "nginx/worker.h"
@@ -56,7 +57,31 @@ ngx_int_t NgxStream::ResponseHead() noexcept {
     ngx_http_clear_content_length(r_);
     r_->headers_out.content_length_n = 0;
   }
+  if (LocationOf(r_)->decode != 0) PrepareDecoding();
   return HeadVerdict(chain_.OnHeaders(Direction::kResponse, ResponseEnd()));
+}
+
+/// weir_decode: plugins that look at the body see it without its Content-Encoding, and so does the client (or as nginx's gzip makes it).
+void NgxStream::PrepareDecoding() {
+  const ngx_table_elt_t* encoding = r_->headers_out.content_encoding;
+  if (encoding == nullptr || encoding->hash == 0 || chain_.ignores_body(Direction::kResponse) || CannotWait() != nullptr) return;
+  const bool has_body = ResponseEnd() == EndOfStream::kNo;
+  if (!has_body && !client_asked_head_) return;
+  std::string name(View(encoding->value));
+  for (char& c : name) c = Lower(c);
+  std::unique_ptr<BodyDecoder> decoder;
+  if (r_->headers_out.status != NGX_HTTP_PARTIAL_CONTENT) decoder = BodyDecoder::For(name);
+  if (decoder == nullptr) {
+    if (name == "identity") return;
+    ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0, "weir: weir_decode: plugins see this response as it is (%V%s)",
+                  &encoding->value, r_->headers_out.status == NGX_HTTP_PARTIAL_CONTENT ? ", a part of it" : "");
+    return;
+  }
+  response_headers_.Remove("content-encoding");
+  ngx_http_clear_content_length(r_);
+  ngx_http_clear_accept_ranges(r_);
+  ngx_http_weak_etag(r_);
+  if (has_body) decoder_ = std::move(decoder);
 }
 
 ngx_int_t NgxStream::HeadVerdict(Verdict verdict) {
@@ -85,13 +110,16 @@ ngx_int_t NgxStream::PassHead() {
   const bool looks = (!chain_.ignores_body(Direction::kResponse) || chain_.paused(Direction::kResponse)) &&
                      CannotWait() == nullptr;
   const bool has_body = ResponseEnd() == EndOfStream::kNo;
+  // gRPC alone brings trailers; they are shown behind the body.
+  const bool may_bring_trailers = has_body && !replaced_ && r_->upstream != nullptr && r_->upstream->conf->pass_trailers &&
+                                  !chain_.ignores_trailers(Direction::kResponse) && CannotWait() == nullptr;
   if (looks && (has_body || (client_asked_head_ && !replaced_))) {
     // HEAD says what GET would.
     ngx_http_clear_content_length(r_);
     ngx_http_clear_accept_ranges(r_);
     ngx_http_weak_etag(r_);
   }
-  const bool wants_body = looks && has_body;
+  const bool wants_body = (looks && has_body) || may_bring_trailers || decoder_ != nullptr;
   if (!wants_body && !local_body_waits_) return SendHead(ResponseState::kPass);
   if (wants_body) r_->filter_need_in_memory = 1;  // the copy filter reads files into memory for us
   response_state_ = ResponseState::kHeadReady;
@@ -113,6 +141,8 @@ ngx_int_t NgxStream::SendHead(ResponseState next) {
 ngx_int_t NgxStream::ReplaceResponse() {
   LocalResponse response = chain_.TakeLocalResponse();
   replaced_ = true;
+  trailers_came_ = false;
+  decoder_.reset();
   if (!FillLocal(response)) return NGX_ERROR;
   local_body_ = std::move(response.body);
   local_body_waits_ = !local_body_.empty();
@@ -142,7 +172,10 @@ bool NgxStream::Emit(BodyOut& body, ngx_buf_t* given, ChainBuilder* out) {
     if (response_state_ == ResponseState::kDone) return true;
   }
   if (end) response_state_ = ResponseState::kDone;
-  if (unchanged) return out->Append(given);
+  if (unchanged) {
+    if (!end) given->last_buf = 0;  // trailers that a plugin holds come behind it
+    return out->Append(given);
+  }
   ngx_buf_t* buf = response_chunks_.Add(r_->pool, std::move(body.bytes));
   if (!out->Append(buf)) return false;
   buf->last_buf = end;
@@ -173,6 +206,57 @@ bool NgxStream::TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_b
       return false;
   }
   return false;
+}
+
+/// The body is over, and trailers follow it. False: the response is to be aborted.
+bool NgxStream::TakeResponseTrailers(ChainBuilder* out) {
+  trailers_came_ = true;
+  BodyOut body;
+  switch (chain_.OnTrailers(Direction::kResponse, &body)) {
+    case Verdict::kPause:
+      return true;
+    case Verdict::kContinue:
+      if (response_state_ == ResponseState::kHeadersHeld) {
+        const ngx_int_t rc = PassHead();
+        if (rc == NGX_ERROR || rc > NGX_OK) return false;
+        if (response_state_ == ResponseState::kDone) return true;
+      }
+      return Emit(body, nullptr, out);
+    case Verdict::kLocalResponse:
+      return ReplaceResponse() != NGX_ERROR;
+    case Verdict::kReset:
+      return false;
+  }
+  return false;
+}
+
+/// One buf of a compressed body: a body event for each piece. It stays the first of held_ while the client is behind.
+bool NgxStream::TakeDecoded(ngx_buf_t* buf, ChainBuilder* out) {
+  const bool last = buf->last_buf;
+  std::string_view whole;
+  if (ngx_buf_in_memory(buf)) whole = {reinterpret_cast<char*>(buf->pos), static_cast<size_t>(buf->last - buf->pos)};
+  for (BodyDecoder::Status status = BodyDecoder::Status::kMore; status == BodyDecoder::Status::kMore;) {
+    if (response_chunks_.waiting() > kAheadBytes) return true;
+    std::string_view rest = whole.substr(decoded_);
+    std::string piece;
+    status = decoder_->Decode(&rest, &piece);
+    decoded_ = whole.size() - rest.size();
+    if (status == BodyDecoder::Status::kBad || (last && status == BodyDecoder::Status::kInput && !decoder_->complete())) {
+      ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "weir: weir_decode: the response's body is %s",
+                    status == BodyDecoder::Status::kBad ? "not what its Content-Encoding says" : "cut off");
+      return false;
+    }
+    if (!piece.empty() && !TakeResponseChunk(piece, EndOfStream::kNo, nullptr, out)) return false;
+    if (replaced_ || response_state_ == ResponseState::kDone) break;
+  }
+  decoded_ = 0;
+  if (held_ == nullptr || held_->buf != buf) return true;  // a response that took this one's place has swallowed it
+  ngx_chain_t* link = held_;
+  held_ = held_->next;
+  ngx_free_chain(r_->pool, link);
+  Consume(buf);
+  if (!last || replaced_ || response_state_ == ResponseState::kDone) return true;
+  return TakeResponseChunk({}, EndOfStream::kYes, nullptr, out);
 }
 
 ngx_int_t NgxStream::Forward(ngx_chain_t* out) {
@@ -225,46 +309,69 @@ ngx_int_t NgxStream::Process(ngx_chain_t* in) {
   }
   // Held bufs come first, then the new ones.
   if (in != nullptr && ngx_chain_add_copy(r_->pool, &held_, in) == NGX_ERROR) return NGX_ERROR;
-  while (held_ != nullptr) {
+  for (;;) {
+    if (!TakeHeld(&out)) return NGX_ERROR;
+    const ngx_int_t rc = Forward(out.chain());
+    // What is left waits for a resume, or for a client that is behind: then nginx calls again when it has taken something.
+    if (rc == NGX_ERROR || held_ == nullptr || !Ready() || response_chunks_.waiting() > kAheadBytes) return rc;
+    out.Clear();
+  }
+}
+
+/// Whether held bufs may go on.
+bool NgxStream::Ready() const {
+  const bool swallow = replaced_ || response_state_ == ResponseState::kDone;
+  return swallow || response_state_ != ResponseState::kHeadersHeld ||
+         (headers_only_pause_ && !chain_.ignores_body(Direction::kResponse));
+}
+
+/// Held bufs as far as they may go. False: the response is to be aborted.
+bool NgxStream::TakeHeld(ChainBuilder* out) {
+  while (held_ != nullptr && Ready() && response_chunks_.waiting() <= kAheadBytes) {
     ngx_buf_t* buf = held_->buf;
     const bool swallow = replaced_ || response_state_ == ResponseState::kDone;
-    if (!swallow && response_state_ == ResponseState::kHeadersHeld &&
-        (!headers_only_pause_ || chain_.ignores_body(Direction::kResponse))) {
-      break;  // by reference, until the headers go
+    if (decoder_ != nullptr && !swallow && (ngx_buf_size(buf) != 0 || buf->last_buf)) {
+      if (!TakeDecoded(buf, out)) return false;
+      continue;
     }
     ngx_chain_t* link = held_;
     held_ = held_->next;
     ngx_free_chain(r_->pool, link);
     if (swallow) {
+      if (replaced_ && buf->last_buf) response_trailers_.DropUpstreams();
       Consume(buf);
-      continue;
+    } else if (!TakeBuf(buf, out)) {
+      return false;
     }
-    if (response_state_ == ResponseState::kPass) {
-      if (buf->last_buf) response_state_ = ResponseState::kDone;
-      if (!out.Append(buf)) return NGX_ERROR;
-      continue;
-    }
-    const EndOfStream end = buf->last_buf ? EndOfStream::kYes : EndOfStream::kNo;
-    if (ngx_buf_size(buf) != 0 && !ngx_buf_in_memory(buf)) {
-      ngx_log_error(NGX_LOG_ALERT, r_->connection->log, 0, "weir: a response body is not in memory");
-      return NGX_ERROR;
-    }
-    const std::string_view chunk = ngx_buf_in_memory(buf)
-                                       ? std::string_view(reinterpret_cast<char*>(buf->pos),
-                                                          static_cast<size_t>(buf->last - buf->pos))
-                                       : std::string_view();
-    if (chunk.empty() && end == EndOfStream::kNo) {  // a flush, or the end of a subrequest's part
-      if (chain_.paused(Direction::kResponse)) continue;
-      if (response_state_ == ResponseState::kHeadReady) {
-        const ngx_int_t rc = SendHead(ResponseState::kBody);
-        if (rc == NGX_ERROR || rc > NGX_OK) return NGX_ERROR;
-      }
-      if (response_state_ != ResponseState::kDone && !out.Append(buf)) return NGX_ERROR;
-      continue;
-    }
-    if (!TakeResponseChunk(chunk, end, buf, &out)) return NGX_ERROR;
   }
-  return Forward(out.chain());
+  return true;
+}
+
+bool NgxStream::TakeBuf(ngx_buf_t* buf, ChainBuilder* out) {
+  if (response_state_ == ResponseState::kPass) {
+    if (buf->last_buf) response_state_ = ResponseState::kDone;
+    return out->Append(buf);
+  }
+  const EndOfStream end = buf->last_buf ? EndOfStream::kYes : EndOfStream::kNo;
+  if (ngx_buf_size(buf) != 0 && !ngx_buf_in_memory(buf)) {
+    ngx_log_error(NGX_LOG_ALERT, r_->connection->log, 0, "weir: a response body is not in memory");
+    return false;
+  }
+  std::string_view chunk;
+  if (ngx_buf_in_memory(buf)) chunk = {reinterpret_cast<char*>(buf->pos), static_cast<size_t>(buf->last - buf->pos)};
+  if (end == EndOfStream::kYes && !trailers_came_ && response_trailers_.size() > 0) {
+    if (!chunk.empty() && !TakeResponseChunk(chunk, EndOfStream::kNo, buf, out)) return false;
+    if (chunk.empty()) Consume(buf);
+    return replaced_ || response_state_ == ResponseState::kDone || TakeResponseTrailers(out);
+  }
+  if (!chunk.empty() || end == EndOfStream::kYes) return TakeResponseChunk(chunk, end, buf, out);
+  // a flush, or the end of a subrequest's part
+  if (chain_.paused(Direction::kResponse)) return true;
+  if (response_state_ == ResponseState::kHeadReady) {
+    const ngx_int_t rc = SendHead(ResponseState::kBody);
+    if (rc == NGX_ERROR || rc > NGX_OK) return false;
+  }
+  return response_state_ == ResponseState::kDone || out->Append(buf);
 }
 
 ngx_int_t NgxStream::ResponseBody(ngx_chain_t* in) noexcept {

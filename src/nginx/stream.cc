@@ -27,17 +27,25 @@ ngx_buf_t* OwnedChunks::Add(ngx_pool_t* pool, std::string bytes) {
   buf->start = buf->pos = Bytes(chunk.bytes);
   buf->end = buf->last = buf->pos + chunk.bytes.size();
   buf->temporary = 1;
+  waiting_ += chunk.bytes.size();
   return buf;
+}
+
+size_t OwnedChunks::waiting() {
+  Release();
+  return waiting_;
 }
 
 void OwnedChunks::Release() {
   while (!chunks_.empty() && chunks_.front().buf->pos == chunks_.front().buf->last) {
-    if (reuse_ == Reuse::kYes) spare_.push_back(chunks_.front().buf);
+    waiting_ -= chunks_.front().bytes.size();
+    spare_.push_back(chunks_.front().buf);
     chunks_.pop_front();
   }
 }
 
-ChainBuilder::~ChainBuilder() {
+void ChainBuilder::Clear() {
+  end_ = &chain_;
   while (chain_ != nullptr) {
     ngx_chain_t* link = chain_;
     chain_ = link->next;
@@ -55,16 +63,17 @@ bool ChainBuilder::Append(ngx_buf_t* buf) {
   return true;
 }
 
-NgxStream::NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept
+NgxStream::NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept
     : r_(r),
       request_headers_(r),
       response_headers_(r),
+      response_trailers_(r),
       headers_only_pause_(std::any_of(plugins.begin(), plugins.end(),
                                       [](const Plugin* plugin) {
                                         return plugin->spec().header_pause == HeaderPause::kHeadersOnly;
                                       })),
       client_asked_head_(r->method == NGX_HTTP_HEAD),
-      chain_(*this, plugins) {
+      chain_(*this, plugins, body_bytes) {
   event_.data = this;
   event_.handler = OnEvent;
   event_.log = r->connection->log;
@@ -106,10 +115,10 @@ NgxStream* NgxStream::Find(ngx_http_request_t* r) noexcept {
   return nullptr;
 }
 
-NgxStream* NgxStream::Create(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept {
+NgxStream* NgxStream::Create(ngx_http_request_t* r, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept {
   ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, 0);
   if (cleanup == nullptr) return nullptr;
-  auto* stream = new (std::nothrow) NgxStream(r, plugins);
+  auto* stream = new (std::nothrow) NgxStream(r, plugins, body_bytes);
   if (stream == nullptr) return nullptr;
   cleanup->handler = Cleanup;
   cleanup->data = stream;
@@ -123,9 +132,24 @@ HeaderMap* NgxStream::headers(HeaderMapKind kind) {
       return &request_headers_;
     case HeaderMapKind::kResponseHeaders:
       return response_state_ == ResponseState::kNone ? nullptr : &response_headers_;
+    case HeaderMapKind::kResponseTrailers:
+      return trailers_came_ ? &response_trailers_ : nullptr;
     default:
-      return nullptr;  // nginx drops a request's trailers; a response's are not offered yet
+      return nullptr;  // nginx drops a request's trailers
   }
+}
+
+/// Chunked and HTTP/2 responses can have some.
+HeaderMap* NgxStream::AddTrailers(Direction direction) {
+  if (direction == Direction::kRequest || response_state_ == ResponseState::kNone) return nullptr;
+  if (!r_->chunked && r_->stream == nullptr) {
+    if (response_state_ >= ResponseState::kBody || r_->http_version < NGX_HTTP_VERSION_11) return nullptr;
+    auto* location = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
+    if (location->chunked_transfer_encoding == 0) return nullptr;
+    r_->expect_trailers = 1;  // the headers have not left: they will say so
+  }
+  if (response_trailers_.size() > 0) trailers_came_ = true;
+  return &response_trailers_;
 }
 
 bool NgxStream::headers_sent(Direction direction) {
@@ -146,10 +170,8 @@ bool NgxStream::SetVariable(std::string_view path, std::string_view value) {
   return WriteVariable(r_, path, value);
 }
 
-/// The location was chosen when plugins run, and stays: a plugin does not reach `internal` locations. See docs/nginx.md.
-void NgxStream::ClearRouteCache() {
-  ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r_->connection->log, 0, "weir: clear_route_cache: the location stays");
-}
+/// Heard where `weir_reroute on` stands (Reroute).
+void NgxStream::ClearRouteCache() { route_cleared_ = true; }
 
 void NgxStream::OnNote(ChainNote note, std::string_view plugin) {
   const std::string_view text = Describe(note);

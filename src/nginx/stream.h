@@ -16,9 +16,11 @@
 
 #include "http/filter_chain.h"
 #include "nginx/ngx.h"
+#include "nginx/body_decoder.h"
 #include "nginx/properties.h"
 #include "nginx/request_headers.h"
 #include "nginx/response_headers.h"
+#include "nginx/response_trailers.h"
 
 namespace weir::nginx {
 
@@ -26,15 +28,17 @@ namespace weir::nginx {
 /// (SSI, sub and copy use r->buffered; write, gzip, HTTP/2 and TLS 0x10, 0x20, 0x02, 0x01).
 inline constexpr unsigned kHeld = 0x08;
 
-/// Replacements for bodies, in memory that lives until nginx has sent or stored it.
+/// How much a plugin's changed body may be ahead of who takes it (the client, or a connected upstream) before no more is read.
+inline constexpr size_t kAheadBytes = 128 << 10;
+
+/// Replacements for bodies, in memory that lives until nginx has sent or stored it. A consumed ngx_buf_t is used again, so that an
+/// endless stream costs no memory: output chains and the file of a request body forget those that they consumed.
 class OwnedChunks {
  public:
-  enum class Reuse : bool { kNo, kYes };
-  /// kYes: a consumed ngx_buf_t is used again, so that an endless stream costs no memory. Only where nginx forgets consumed
-  /// bufs (output chains), not where it keeps them (the request body's list).
-  explicit OwnedChunks(Reuse reuse) : reuse_(reuse) {}
   /// A buffer that reads `bytes`. Null: out of memory.
   ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
+  /// Bytes that nobody has taken yet, in whole chunks.
+  size_t waiting();
 
  private:
   struct Chunk {
@@ -43,7 +47,7 @@ class OwnedChunks {
   };
   void Release();
 
-  const Reuse reuse_;
+  size_t waiting_ = 0;
   std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
   std::vector<ngx_buf_t*> spare_;
 };
@@ -53,10 +57,11 @@ class OwnedChunks {
 class ChainBuilder {
  public:
   explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
-  ~ChainBuilder();
+  ~ChainBuilder() { Clear(); }
   ChainBuilder(const ChainBuilder&) = delete;
   ChainBuilder& operator=(const ChainBuilder&) = delete;
   bool Append(ngx_buf_t* buf);
+  void Clear();
   ngx_chain_t* chain() { return chain_; }
   /// The links are the caller's now.
   ngx_chain_t* release() { return std::exchange(chain_, nullptr); }
@@ -72,9 +77,11 @@ class NgxStream final : public HttpExchange {
   /// Null: this request has none. Finds it again after an internal redirect wiped nginx's own pointer.
   static NgxStream* Find(ngx_http_request_t* r) noexcept;
   /// Null: out of memory.
-  static NgxStream* Create(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept;
+  /// `body_bytes`: weir_max_body.
+  static NgxStream* Create(ngx_http_request_t* r, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept;
 
   HeaderMap* headers(HeaderMapKind kind) override;
+  HeaderMap* AddTrailers(Direction direction) override;
   bool headers_sent(Direction direction) override;
   std::optional<PropertyValue> property(Property property) override;
   std::optional<std::string> variable(std::string_view path) override;
@@ -83,12 +90,13 @@ class NgxStream final : public HttpExchange {
   void Wake(Direction direction) override;
   void OnNote(ChainNote note, std::string_view plugin) override;
 
-  /// nginx's hooks, for the main request only.
+  /// nginx's hooks, for the main request only. Access is that of weir_phase, too.
   ngx_int_t Access() noexcept;
   ngx_int_t RequestBody(ngx_chain_t* in) noexcept;
   ngx_int_t ResponseHead() noexcept;
   ngx_int_t ResponseBody(ngx_chain_t* in) noexcept;
   void Finish() noexcept;
+  UpstreamPeer& upstream_peer() { return upstream_peer_; }
 
  private:
   enum class RequestState : uint8_t {
@@ -97,7 +105,7 @@ class NgxStream final : public HttpExchange {
     kHeadersDone,  ///< the body is next
     kReading,      ///< nginx reads the body for us, before anything is connected
     kBodyHeld,     ///< it is all here, and paused
-    kStreaming,    ///< the content handler reads it (proxy_request_buffering off)
+    kStreaming,    ///< the content handler reads it (proxy_request_buffering off, gRPC)
     kPassed,       ///< nginx has it
     kAnswered,     ///< by a local response, or aborted
   };
@@ -111,7 +119,7 @@ class NgxStream final : public HttpExchange {
     kDone,         ///< the end went out; what still comes is swallowed
   };
 
-  NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins) noexcept;
+  NgxStream(ngx_http_request_t* r, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept;
   ~NgxStream();
   static void Cleanup(void* data) noexcept;
   static void OnEvent(ngx_event_t* event) noexcept;
@@ -119,6 +127,8 @@ class NgxStream final : public HttpExchange {
   void Post();
 
   // request.cc
+  ngx_int_t Admit();
+  ngx_int_t Reroute();
   ngx_int_t AfterHeaders(Verdict verdict);
   ngx_int_t StartBody();
   void HoldRequest(RequestState state);
@@ -130,6 +140,9 @@ class NgxStream final : public HttpExchange {
   bool BodyComplete();
   bool AppendBody(std::string bytes);
   bool StreamsBody() const;
+  void BeginStreaming();
+  static ngx_int_t CreateUpstreamRequest(ngx_http_request_t* r) noexcept;
+  bool TakeRequestChunk(ngx_buf_t* buf, ChainBuilder* out);
   void StopRequest(Verdict verdict);
 
   // local_response.cc
@@ -141,12 +154,18 @@ class NgxStream final : public HttpExchange {
   // response.cc
   EndOfStream ResponseEnd() const;
   const char* CannotWait() const;
+  void PrepareDecoding();
   ngx_int_t HeadVerdict(Verdict verdict);
   ngx_int_t PassHead();
   ngx_int_t SendHead(ResponseState next);
   ngx_int_t ReplaceResponse();
   void RunResponse();
   bool TakeResponseChunk(std::string_view chunk, EndOfStream end, ngx_buf_t* buf, ChainBuilder* out);
+  bool TakeResponseTrailers(ChainBuilder* out);
+  bool TakeDecoded(ngx_buf_t* buf, ChainBuilder* out);
+  bool Ready() const;
+  bool TakeHeld(ChainBuilder* out);
+  bool TakeBuf(ngx_buf_t* buf, ChainBuilder* out);
   bool Emit(BodyOut& body, ngx_buf_t* given, ChainBuilder* out);
   ngx_int_t Forward(ngx_chain_t* out);
   ngx_int_t Process(ngx_chain_t* in);
@@ -154,6 +173,7 @@ class NgxStream final : public HttpExchange {
   ngx_http_request_t* const r_;
   RequestHeaders request_headers_;
   ResponseHeaders response_headers_;
+  ResponseTrailers response_trailers_;
   UpstreamPeer upstream_peer_;  ///< that answered: nginx lets go of its connection before the last callbacks
   ngx_event_t event_{};
   ngx_connection_t hold_connection_{};  ///< nginx's debug log reads an event's data as a connection
@@ -171,8 +191,15 @@ class NgxStream final : public HttpExchange {
   bool body_out_end_ = false;   ///< the chain let the end pass
   bool body_changed_ = false;
   off_t body_out_bytes_ = 0;
+  bool body_begun_ = false;     ///< our filter was asked for the first time
+  bool body_sized_ = false;     ///< it came with a Content-Length
+  bool upstream_chunked_ = false;  ///< ... and goes to the connected upstream without one
+  bool route_cleared_ = false;
+  bool admitted_ = false;       ///< the phase is over
   std::string body_tail_;       ///< released by a resume, goes out with the next chunk
-  OwnedChunks request_chunks_{OwnedChunks::Reuse::kNo};
+  ngx_chain_t* request_held_ = nullptr;  ///< bufs that wait unconsumed until the upstream has taken more
+  ngx_int_t (*create_request_)(ngx_http_request_t* r) = nullptr;  ///< the content handler's
+  OwnedChunks request_chunks_;
 
   // Response
   bool resume_response_ = false;
@@ -181,8 +208,11 @@ class NgxStream final : public HttpExchange {
   std::string local_body_;
   bool local_body_waits_ = false;
   std::string details_;          ///< of a local response, for response.code_details
-  ngx_chain_t* held_ = nullptr;  ///< bufs that came while the headers were held, by reference: the sender waits
-  OwnedChunks response_chunks_{OwnedChunks::Reuse::kYes};
+  bool trailers_came_ = false;
+  std::unique_ptr<BodyDecoder> decoder_;  ///< while the body comes compressed, and plugins see it plain
+  size_t decoded_ = 0;           ///< bytes of the first held buf that the decoder has
+  ngx_chain_t* held_ = nullptr;  ///< bufs that wait (for the headers, or for a client that is behind), by reference: so does the sender
+  OwnedChunks response_chunks_;
 
   FilterChain chain_;  ///< last: it calls back into all of the above while it goes
 };

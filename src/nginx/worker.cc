@@ -21,8 +21,8 @@ std::vector<std::string> NamesOf(const MainConf& conf) {
 Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
-      zone_(cycle, conf.zone, NamesOf(conf)),
       calls_(cycle, conf),
+      zone_(cycle, conf.zone, NamesOf(conf)),
       host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
             timers_,  services_.foreign_functions(), calls_.calls()},
       retry_ms_(kRetryFirstMs) {

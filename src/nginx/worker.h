@@ -43,9 +43,9 @@ class Worker {
   SystemClock clock_;
   NgxTimers timers_;
   Services services_;
+  NgxCalls calls_;
   ZoneServices zone_;
   std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
-  NgxCalls calls_;
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;

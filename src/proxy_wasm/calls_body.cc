@@ -8,6 +8,10 @@ namespace {
 constexpr std::string_view kNoBuffer = "that buffer is not there in this phase";
 constexpr std::string_view kUnknownBuffer = "no such buffer id";
 bool IsBody(BufferType buffer) { return uint32_t(buffer) < kDirections; }
+bool IsData(BufferType buffer) { return buffer == BufferType::kDownstreamData || buffer == BufferType::kUpstreamData; }
+TcpSide SideOf(BufferType buffer) {
+  return buffer == BufferType::kDownstreamData ? TcpSide::kDownstream : TcpSide::kUpstream;
+}
 }  // namespace
 
 Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
@@ -26,6 +30,9 @@ Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
   if (incoming_ != nullptr && buffer == BufferType::kGrpcCallMessage) bytes = incoming_->grpc_message;
   if (incoming_ != nullptr && buffer == BufferType::kForeignFunctionArguments) bytes = incoming_->foreign_arguments;
   if (bytes != nullptr) return std::string_view(*bytes);
+  if (IsData(buffer) && tcp() != nullptr) {
+    if (auto data = tcp()->data(SideOf(buffer))) return *data;
+  }
   return Refuse(Status::kNotFound, kNoBuffer);
 }
 
@@ -45,6 +52,10 @@ Answer<std::tuple<uint32_t, uint32_t>> HostCalls::GetBufferStatus(BufferType buf
 
 Status HostCalls::SetBufferBytes(BufferType buffer, uint32_t start, uint32_t size, std::string_view value) {
   if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
+  if (IsData(buffer)) {
+    if (tcp() != nullptr && tcp()->ReplaceData(SideOf(buffer), start, size, value)) return Status::kOk;
+    return Refuse(Status::kNotFound, kNoBuffer);
+  }
   if (!IsBody(buffer)) return Refuse(Status::kBadArgument, "that buffer is read-only");
   if (stream() == nullptr || !stream()->ReplaceBody(Direction(buffer), start, size, value))
     return Refuse(Status::kNotFound, kNoBuffer);

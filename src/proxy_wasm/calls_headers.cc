@@ -15,6 +15,8 @@ constexpr uint64_t kHeaderCost = 512;  // bytes that count for each header besid
 }  // namespace
 
 HttpStream* HostCalls::stream() { return effective_ == nullptr ? nullptr : effective_->stream(); }
+TcpStream* HostCalls::tcp() { return effective_ == nullptr ? nullptr : effective_->tcp(); }
+Stream* HostCalls::any_stream() { return effective_ == nullptr ? nullptr : effective_->any_stream(); }
 
 HeaderMap* HostCalls::Map(MapType map, bool* known) {
   *known = uint32_t(map) < kMapTypes;

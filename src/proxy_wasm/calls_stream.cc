@@ -8,13 +8,19 @@ namespace weir::proxy_wasm {
 namespace {
 
 constexpr std::string_view kNoStream = "there is no HTTP stream in the effective context";
+constexpr std::string_view kNoTcp = "there is no TCP connection in the effective context";
+TcpSide SideOf(StreamType type) { return type == StreamType::kDownstream ? TcpSide::kDownstream : TcpSide::kUpstream; }
 constexpr uint32_t kGrpcStatusMax = 16;
 
 }  // namespace
 
 Status HostCalls::ContinueStream(StreamType type) {
   if (uint32_t(type) >= kStreamTypes) return Refuse(Status::kBadArgument, "no such stream type");
-  if (uint32_t(type) >= kDirections) return Refuse(Status::kUnimplemented, "TCP streams are not available in this version");
+  if (uint32_t(type) >= kDirections) {
+    if (tcp() == nullptr) return Refuse(Status::kUnimplemented, kNoTcp);
+    tcp()->Resume(SideOf(type));
+    return Status::kOk;
+  }
   if (stream() == nullptr) return Refuse(Status::kBadArgument, kNoStream);
   stream()->Resume(Direction(type));
   return Status::kOk;
@@ -22,7 +28,11 @@ Status HostCalls::ContinueStream(StreamType type) {
 
 Status HostCalls::CloseStream(StreamType type) {
   if (uint32_t(type) >= kStreamTypes) return Refuse(Status::kBadArgument, "no such stream type");
-  if (uint32_t(type) >= kDirections) return Refuse(Status::kBadArgument, "TCP streams are not available in this version");
+  if (uint32_t(type) >= kDirections) {
+    if (tcp() == nullptr) return Refuse(Status::kBadArgument, kNoTcp);
+    tcp()->Close(SideOf(type));
+    return Status::kOk;
+  }
   if (stream() == nullptr) return Refuse(Status::kBadArgument, kNoStream);
   stream()->Reset(Direction(type));
   return Status::kOk;

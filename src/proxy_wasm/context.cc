@@ -31,6 +31,11 @@ Context::Context(ProxyWasmPlugin& plugin, Vm& vm, HttpStream& stream, uint32_t i
   vm.contexts().Insert(*this);
 }
 
+Context::Context(ProxyWasmPlugin& plugin, Vm& vm, TcpStream& stream, uint32_t id)
+    : plugin_(plugin), vm_(&vm), tcp_(&stream), id_(id) {
+  vm.contexts().Insert(*this);
+}
+
 Context::~Context() {
   if (vm_ == nullptr) return;
   if (pending_) list().Remove(*this);
@@ -42,6 +47,7 @@ ContextList& Context::list() const { return done_ ? vm_->done() : vm_->waiting()
 void Context::operator delete(Context* self, std::destroying_delete_t) {
   if (!self->finished_ && self->vm_ != nullptr) {  // the owner forgot OnFinish: the stream may be gone
     self->stream_ = nullptr;
+    self->tcp_ = nullptr;
     self->OnFinish();
   }
   if (self->pending_ && self->vm_ != nullptr) {
@@ -92,6 +98,24 @@ bool Context::ignores_body(Direction direction) const {
   return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestBody : Callback::kOnResponseBody);
 }
 
+FilterStatus Context::OnNewConnection() { return Event(Callback::kOnNewConnection, 0, 0); }
+FilterStatus Context::OnData(TcpSide side, size_t bytes, EndOfStream end) {
+  return Event(side == TcpSide::kDownstream ? Callback::kOnDownstreamData : Callback::kOnUpstreamData, bytes, uint64_t(end));
+}
+void Context::OnClose(TcpSide side, PeerType peer) {
+  const bool downstream = side == TcpSide::kDownstream;
+  const Callback callback = downstream ? Callback::kOnDownstreamConnectionClose : Callback::kOnUpstreamConnectionClose;
+  if (Event(callback, uint64_t(peer), 0) == FilterStatus::kFailed && tcp_ != nullptr) tcp_->Fail();
+}
+bool Context::ignores_data(TcpSide side) const {
+  if (vm_ == nullptr) return true;
+  return !vm_->has(side == TcpSide::kDownstream ? Callback::kOnDownstreamData : Callback::kOnUpstreamData);
+}
+bool Context::ignores_trailers(Direction direction) const {
+  if (vm_ == nullptr) return true;
+  return !vm_->has(direction == Direction::kRequest ? Callback::kOnRequestTrailers : Callback::kOnResponseTrailers);
+}
+
 void Context::OnFinish() {
   if (finished_) return;
   finished_ = true;
@@ -107,6 +131,8 @@ void Context::OnFinish() {
     deadline_ns_ = plugin_.done_deadline_ns();
     if (stream_ != nullptr) snapshot_ = std::make_unique<SnapshotStream>(*stream_);
     stream_ = snapshot_.get();
+    if (tcp_ != nullptr) tcp_snapshot_ = std::make_unique<SnapshotTcp>(*tcp_);
+    tcp_ = tcp_snapshot_.get();
     return plugin_.StreamEnded(id_);
   }
   const bool others_pending = vm_->pending();
@@ -138,6 +164,7 @@ bool Context::Finalize() {
   vm_->contexts().Remove(*this);
   vm_->callouts().CancelOf(id_);
   stream_ = nullptr;
+  tcp_ = nullptr;
   vm_ = nullptr;
   return true;
 }

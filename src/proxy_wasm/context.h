@@ -1,4 +1,4 @@
-// A stream context: one HTTP request with its response, as the guest knows it by id.
+// A stream context: one HTTP request with its response, or one TCP connection, as the guest knows it by id.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "proxy_wasm/callbacks.h"
 #include "proxy_wasm/snapshot.h"
 #include "weir/http.h"
+#include "weir/tcp.h"
 
 namespace weir::proxy_wasm {
 
@@ -45,11 +46,12 @@ class ContextList {
   Context* last_ = nullptr;
 };
 
-/// Lives as HttpFilter until its owner deletes it; then, while the guest has answered false to on_done, as a context that
+/// Lives as HttpFilter or TcpFilter until its owner deletes it; then, while the guest has answered false to on_done, as a context that
 /// waits for proxy_done on a snapshot of its stream.
-class Context final : public HttpFilter {
+class Context final : public HttpFilter, public TcpFilter {
  public:
   Context(ProxyWasmPlugin& plugin, Vm& vm, HttpStream& stream, uint32_t id);
+  Context(ProxyWasmPlugin& plugin, Vm& vm, TcpStream& stream, uint32_t id);
   ~Context() override;
   static void* operator new(size_t bytes, ContextPool& pool) { return pool.Take(bytes); }
   static void operator delete(void* memory, ContextPool& pool) { pool.Give(memory); }
@@ -65,13 +67,21 @@ class Context final : public HttpFilter {
   FilterStatus OnResponseBody(size_t bytes, EndOfStream end) override;
   FilterStatus OnResponseTrailers(size_t count) override;
   bool ignores_body(Direction direction) const override;
+  FilterStatus OnNewConnection() override;
+  FilterStatus OnData(TcpSide side, size_t bytes, EndOfStream end) override;
+  void OnClose(TcpSide side, PeerType peer) override;
+  bool ignores_data(TcpSide side) const override;
+  bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
   uint32_t id() const { return id_; }
   /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
   bool finishing() const { return finished_; }
-  /// Null when the stream is gone without a snapshot.
+  /// Null when this is a TCP connection, or the stream is gone without a snapshot; the next one the other way round.
   HttpStream* stream() const { return stream_; }
+  TcpStream* tcp() const { return tcp_; }
+  /// Whichever there is.
+  Stream* any_stream() const { return stream_ != nullptr ? static_cast<Stream*>(stream_) : tcp_; }
   uint64_t header_bytes_written = 0;  ///< names and values, by calls of this context; bounds what a loop of them costs
   /// proxy_done. False: not pending.
   bool Done();
@@ -94,7 +104,8 @@ class Context final : public HttpFilter {
 
   ProxyWasmPlugin& plugin_;
   Vm* vm_;
-  HttpStream* stream_;
+  HttpStream* stream_ = nullptr;
+  TcpStream* tcp_ = nullptr;
   Context* next_ = nullptr;  ///< in its bucket of ContextTable
   Context* before_ = nullptr;  ///< in its ContextList, while pending
   Context* after_ = nullptr;
@@ -106,6 +117,7 @@ class Context final : public HttpFilter {
   bool orphan_ = false;    ///< pending, and its owner deleted it
   uint64_t deadline_ns_ = 0;
   std::unique_ptr<SnapshotStream> snapshot_;
+  std::unique_ptr<SnapshotTcp> tcp_snapshot_;
 };
 
 /// Contexts of one instance by id, without allocation for each.

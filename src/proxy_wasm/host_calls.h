@@ -12,6 +12,7 @@
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/header_rules.h"
 #include "proxy_wasm/pairs.h"
+#include "weir/http.h"
 
 namespace weir::proxy_wasm {
 
@@ -101,8 +102,10 @@ class HostCalls final : public CallState {
   Status GrpcClose(uint32_t call_id);
   Nothing NotifyMemoryGrowth(uint32_t memory_index);
 
-  /// The stream of the effective context; null for the plugin context.
+  /// The stream of the effective context; null for the plugin context, and where it is of the other kind.
   HttpStream* stream();
+  TcpStream* tcp();
+  Stream* any_stream();
 
  private:
   /// Null: the map is not there in this phase. `known` false: no such map at all.
@@ -119,6 +122,14 @@ class HostCalls final : public CallState {
   Answer<std::string_view> Header(const HeaderMap& map, std::string_view key);
   /// The answer where there is none: NOT_FOUND, in 0.1.0 an empty value.
   Answer<std::string_view> NoHeader(std::string_view reason, std::string_view key);
+  // Properties, by who answers. `path` is for the reason of a refusal.
+  std::optional<Answer<std::string_view>> PluginProperty(PropertyFrom from, std::string_view name, std::string_view path);
+  Answer<std::string_view> StreamProperty(HttpStream& s, const PropertyRow& row, std::string_view name, std::string_view path);
+  Answer<std::string_view> MapProperty(HttpStream& s, HeaderMapKind kind, std::string_view name, std::string_view path);
+  Answer<std::string_view> UrlProperty(HttpStream& s, PropertyFrom from, std::string_view path);
+  Answer<std::string_view> Encoded(std::optional<PropertyValue> value, std::string_view path);
+  Answer<std::string_view> PropertyOrNone(std::string_view value, std::string_view path);
+  Status LongPath(std::string_view call, size_t bytes);
   /// Counts bytes written into the headers of the effective context's stream. False: over a limit, and said why.
   bool Grow(uint64_t bytes);
   /// Whether a call may name that upstream; if not, says so once.

@@ -32,8 +32,8 @@ class HostCallsTest : public ::testing::TestWithParam<Statuses> {
   std::string S(std::string_view bytes) { return guest_.S(bytes) + " "; }
 
   FilterStatus Run(Callback callback = kOnRequestHeaders) {
-    guest_.On(callback, code_);
-    PluginSpec spec = SpecNamed("t");
+    guest_.On(callback, code_, callback == kOnConfigure ? "(i32.const 1)" : "(i32.const 0)");
+    PluginSpec& spec = spec_;
     spec.statuses = GetParam();
     spec.configuration = "configuration";
     spec.root_id = "root";
@@ -50,6 +50,7 @@ class HostCallsTest : public ::testing::TestWithParam<Statuses> {
   Guest guest_;
   std::string code_;
   FakeWorld world_;
+  PluginSpec spec_ = SpecNamed("t");
   FakeStream stream_;
   std::unique_ptr<Plugin> plugin_;
   std::unique_ptr<HttpFilter> filter_;
@@ -319,6 +320,135 @@ TEST_P(HostCallsTest, Properties) {
   EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 1}));
   EXPECT_EQ(Strings(world_.log.lines.begin(), world_.log.lines.begin() + 11),
             (Strings{"/a/b?c=d", "/a/b", "c=d", "example.com", "GET", "curl/8", "curl/8", "t", "root", "t", "127.0.0.1:1"}));
+}
+
+// Each row of the table that is answered here and not by the embedder; with the embedder's, every kind of encoding.
+TEST_P(HostCallsTest, PropertiesOfEveryKind) {
+  spec_.node = {.id = "n1", .cluster = "c1", .region = "eu", .zone = "z", .sub_zone = "s", .metadata = {{"A", "1"}, {"b.c", "2"}}};
+  stream_.properties[Property::kRequestTime] = int64_t(-2);
+  stream_.properties[Property::kRequestDuration] = int64_t(258);
+  stream_.properties[Property::kConnectionMtls] = false;
+  stream_.properties[Property::kClusterName] = std::string("up");
+  stream_.maps[2] = FakeMap({{":status", "200"}, {"grpc-status", "5"}, {"set-cookie", "a"}, {"set-cookie", "b"}, {"x", "1"}, {"x", "2"}});
+  stream_.maps[3] = FakeMap(HeaderList{{"grpc-status", "14"}});
+  struct Row {
+    std::string_view path, bytes;
+    uint32_t status = 0;
+  };
+  const Row rows[] = {
+      {"request.time", "\xfe\xff\xff\xff\xff\xff\xff\xff"sv},
+      {"request.duration", "\2\1\0\0\0\0\0\0"sv},
+      {"connection.mtls", "\0"sv},
+      {"cluster_name", "up"},
+      {"xds.cluster_name", "up"},
+      {"xds\0cluster_name\0"sv, "up"},
+      {"listener_direction", "\1\0\0\0\0\0\0\0"sv},
+      {"request.scheme", "https"},
+      {"request.headers_bytes", "\x48\0\0\0\0\0\0\0"sv},
+      {"request.headers.user-agent", "curl/8"},
+      {"response.headers.x", "1,2"},
+      {"response.headers.Set-Cookie", "a"},
+      {"response.headers.:status", "200"},
+      {"response.trailers", "\1\0\0\0\x0b\0\0\0\2\0\0\0grpc-status\0" "14\0"sv},
+      {"response.trailers.grpc-status", "14"},
+      {"response.grpc_status", "\x0e\0\0\0\0\0\0\0"sv},
+      {"node", "\x0a\2n1\x12\2c1\x1a\x16\x0a\x08\x0a\1A\x12\3\x1a\1" "1\x0a\x0a\x0a\3b.c\x12\3\x1a\1" "2\x22\x0a\x0a\2eu\x12\1z\x1a\1s"sv},
+      {"node.id", "n1"},
+      {"node.cluster", "c1"},
+      {"node.locality", "\x0a\2eu\x12\1z\x1a\1s"sv},
+      {"node.locality.region", "eu"},
+      {"node.locality.zone", "z"},
+      {"node.locality.sub_zone", "s"},
+      {"node.metadata", "\2\0\0\0\1\0\0\0\1\0\0\0\3\0\0\0\1\0\0\0A\0" "1\0b.c\0" "2\0"sv},
+      {"node.metadata.b.c", "2"},
+      {"xds.node.metadata.A", "1"},
+      {"node.metadata.a", "", 1},
+      {"request.headers.absent", "", 1},
+      {"request.trailers", "", 1},
+      {"request.trailers.x", "", 1},
+      {"request.size", "", 1},
+      {"upstream.locality", "", 1},
+      {"filter_state.x", "", 1},
+      {"upstream_host_metadata", "", 1},
+      {"", "", 1},
+      {"metadata", "", 0},
+      {"listener_metadata", "", 0},
+      {"route_metadata", "", 0},
+      {"cluster_metadata", "", 0},
+      {"request", "", 3},
+      {"response\0"sv, "", 3},
+      {"connection", "", 3},
+      {"source", "", 3},
+      {"destination", "", 3},
+      {"upstream", "", 3},
+      {"xds", "", 3},
+  };
+  Numbers wanted;
+  for (size_t i = 0; i < std::size(rows); ++i) {  // each value goes back as it came
+    ReportBytes("proxy_get_property", S(rows[i].path));
+    if (rows[i].status == 0) code_ += Guest::Do(Call("proxy_set_property", S("got" + std::to_string(i)) + std::string(kGot)));
+    wanted.push_back(rows[i].status);
+  }
+  Run();
+  EXPECT_EQ(statuses(), wanted);
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    if (rows[i].status != 0) continue;
+    EXPECT_EQ(stream_.custom["got" + std::to_string(i)], rows[i].bytes) << rows[i].path;
+  }
+}
+
+TEST_P(HostCallsTest, PropertiesInThePluginContext) {
+  spec_.node.id = "n1";
+  for (std::string_view path : {"plugin_name", "plugin_root_id", "node.id", "listener_direction", "listener_metadata", "request", "request.path",
+                                "source.address", "route_metadata", "my.own", "ngx.host"})
+    ReportBytes("proxy_get_property", S(path));
+  Report(Call("proxy_set_property", S("my.own") + S("v")));
+  Run(kOnConfigure);
+  EXPECT_EQ(statuses(), (Numbers{0, 0, 0, 0, 0, 3, 1, 1, 1, 1, 1, Swallowed(1)}));
+}
+
+TEST_P(HostCallsTest, LongPropertyPaths) {
+  code_ += "(drop (memory.grow (i32.const 32))) (memory.fill (i32.const 131072) (i32.const 97) (i32.const 1048576))";
+  const std::string at = N(131072);
+  Report(Call("proxy_set_property", at + N(4096) + S("v")));
+  Report(Call("proxy_get_property", at + N(4096) + std::string(kPut)));
+  Report(Call("proxy_set_property", at + N(4097) + S("v")));
+  Report(Call("proxy_get_property", at + N(4097) + std::string(kPut)));
+  Report(Call("proxy_set_property", at + N(1 << 20) + S("v")));
+  Report(Call("proxy_get_property", at + N(1 << 20) + std::string(kPut)));
+  Report(Call("proxy_set_property", S("after") + S("w")));
+  ReportBytes("proxy_get_property", S("after"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{0, 0, Swallowed(1), 1, Swallowed(1), 1, 0, 0}));
+  EXPECT_EQ(world_.log.Count("proxy_get_property with a path of 4097 bytes: NOT_FOUND, since a path has at most 4096"), 1u);
+  EXPECT_EQ(world_.log.Count("proxy_set_property with a path of 4097 bytes"), 1u);
+  EXPECT_TRUE(world_.log.Has("w"));
+  EXPECT_EQ(stream_.custom.size(), 2u);
+}
+
+TEST_P(HostCallsTest, PropertiesThatAreThereCannotBeSet) {
+  Numbers wanted;
+  for (const PropertyRow& row : kProperties) {
+    Report(Call("proxy_set_property", S(row.path) + S("v")));
+    wanted.push_back(Swallowed(1));
+  }
+  for (std::string_view path : {"request.headers.x-a", "node.metadata.A", "xds.node", "xds.route_name"}) {
+    Report(Call("proxy_set_property", S(path) + S("v")));
+    wanted.push_back(Swallowed(1));
+  }
+  Run();
+  EXPECT_EQ(statuses(), wanted);
+  EXPECT_TRUE(stream_.custom.empty());
+}
+
+// Only header maps answer OK for what is absent in 0.1.0; properties do not.
+TEST_P(HostCallsTest, PropertiesOf010) {
+  guest_.version = Version::k0_1_0;
+  ReportBytes("proxy_get_property", S("request.headers.absent"));
+  ReportBytes("proxy_get_property", S("request.referer"));
+  ReportBytes("proxy_get_property", S("request.path"));
+  Run();
+  EXPECT_EQ(statuses(), (Numbers{1, 1, 0}));
 }
 
 TEST_P(HostCallsTest, TheTraceSaysWhyAndWhat) {

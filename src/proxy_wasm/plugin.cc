@@ -138,13 +138,17 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
     context->Detach();
     if (context->orphan()) {
       context->Free();
-    } else if (context != trigger && context->stream() != nullptr) {
-      context->stream()->Fail();
+    } else if (context != trigger && context->any_stream() != nullptr) {
+      context->any_stream()->Fail();
     }
   }
 }
 
-std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) {
+std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
+std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
+
+template <class AnyStream>
+std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
   if (!Admit()) return nullptr;
   if (vm_->contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "the limit of contexts is reached: " + std::to_string(core_.spec.limits.contexts));

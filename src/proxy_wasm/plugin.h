@@ -35,6 +35,7 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   const PluginSpec& spec() const override { return core_.spec; }
   const PluginStats& stats() const override { return core_.stats; }
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
+  std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override;
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
   void OnForeignFunction(uint32_t function_id, std::string_view arguments) override;
@@ -54,6 +55,9 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
 
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
+  /// A stream context for an HttpStream or TcpStream. Null: down.
+  template <class AnyStream>
+  std::unique_ptr<Context> NewContext(AnyStream& stream);
   /// An instance, now or made now. False: down.
   bool EnsureUp();
   /// EnsureUp for a stream. After the plugin was down, the new instance is on probation: one stream has it, the others get on_error until

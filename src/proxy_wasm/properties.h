@@ -1,4 +1,4 @@
-// What a property path means, before anybody is asked for its value.
+// What a property path means, and how values cross. The table is include/weir/property.h.
 #pragma once
 
 #include <cstdint>
@@ -6,27 +6,15 @@
 #include <string_view>
 
 #include "weir/http.h"
+#include "weir/plugin.h"
 #include "weir/property.h"
 
 namespace weir::proxy_wasm {
 
-/// Where the value of a path comes from.
+/// A path of the table, or a custom one.
 struct PropertyPath {
-  enum class Kind : uint8_t {
-    kEmbedder,    ///< HttpStream::property(property)
-    kMap,         ///< the whole of `map`, as pairs
-    kHeader,      ///< one header of `map`: `name`, in lower case
-    kUrlPath,     ///< :path without the query
-    kQuery,       ///< of :path, after the '?'
-    kPluginName,
-    kPluginRootId,
-    kPluginVmId,
-    kMessage,     ///< a whole message ("request"): cannot be serialized
-    kCustom,      ///< HttpStream::custom_property(name)
-  } kind = Kind::kCustom;
-  Property property{};
-  HeaderMapKind map{};
-  std::string name;
+  const PropertyRow* row = nullptr;  ///< null: custom
+  std::string name;                  ///< of a custom one: the path with dots; of PATH.NAME in a map: NAME, a header in lower case
 };
 
 /// `path`: segments joined by NUL or '.', a trailing one allowed.
@@ -34,5 +22,17 @@ PropertyPath ParsePropertyPath(std::string_view path);
 
 /// As Envoy writes them: bytes as they are, integers 8 bytes little-endian, bool 1 byte.
 std::string EncodeProperty(const PropertyValue& value);
+
+/// envoy.config.core.v3.Node and Locality in the wire format of protocol buffers; empty when nothing is set.
+std::string EncodeNode(const Node& node);
+std::string EncodeLocality(const Node& node);
+
+/// "int64", "pairs" …: the bytes of a value.
+std::string_view PropertyTypeName(PropertyType type);
+std::string_view PropertyWhenText(PropertyWhen when);
+/// What the table says of a row that has no value of its own: "SERIALIZATION_FAILURE: …"; empty for the others.
+std::string_view PropertyRemark(const PropertyRow& row);
+/// docs/properties.md.
+std::string PropertiesDocument();
 
 }  // namespace weir::proxy_wasm

@@ -29,24 +29,34 @@ void SnapshotMap::ForEach(Visitor& visitor) const {
     if (!visitor.OnHeader(key, value)) return;
 }
 
-SnapshotStream::SnapshotStream(HttpStream& stream) {
+SnapshotProperties::SnapshotProperties(Stream& stream) : custom_(stream.custom_properties()) {
+  for (const PropertyRow& row : kProperties) {
+    if (row.from != PropertyFrom::kEmbedder && row.from != PropertyFrom::kRequestId) continue;
+    if (auto value = stream.property(row.property)) values_.emplace(row.property, std::move(*value));
+  }
+}
+
+std::optional<PropertyValue> SnapshotProperties::Get(Property property) const {
+  auto at = values_.find(property);
+  if (at == values_.end()) return std::nullopt;
+  return at->second;
+}
+
+std::optional<std::string> SnapshotProperties::GetCustom(std::string_view path) const {
+  for (const auto& [key, value] : custom_)
+    if (key == path) return value;
+  return std::nullopt;
+}
+
+SnapshotStream::SnapshotStream(HttpStream& stream) : properties_(stream) {
   for (size_t i = 0; i < kHeaderMapKinds; ++i) {
     if (HeaderMap* map = stream.headers(HeaderMapKind(i))) maps_[i].emplace(*map);
-  }
-  for (const PropertyRow& row : kProperties) {
-    if (auto value = stream.property(row.property)) properties_.emplace(row.property, std::move(*value));
   }
 }
 
 HeaderMap* SnapshotStream::headers(HeaderMapKind kind) {
   auto& map = maps_[size_t(kind)];
   return map ? &*map : nullptr;
-}
-
-std::optional<PropertyValue> SnapshotStream::property(Property property) {
-  auto at = properties_.find(property);
-  if (at == properties_.end()) return std::nullopt;
-  return at->second;
 }
 
 }  // namespace weir::proxy_wasm

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "weir/http.h"
+#include "weir/tcp.h"
 
 namespace weir::proxy_wasm {
 
@@ -25,6 +26,18 @@ class SnapshotMap final : public HeaderMap {
   HeaderList list_;
 };
 
+class SnapshotProperties {
+ public:
+  explicit SnapshotProperties(Stream& stream);
+  std::optional<PropertyValue> Get(Property property) const;
+  std::optional<std::string> GetCustom(std::string_view path) const;
+  const HeaderList& custom() const { return custom_; }
+
+ private:
+  std::map<Property, PropertyValue> values_;
+  HeaderList custom_;
+};
+
 class SnapshotStream final : public HttpStream {
  public:
   explicit SnapshotStream(HttpStream& stream);
@@ -35,15 +48,33 @@ class SnapshotStream final : public HttpStream {
   void Resume(Direction) override {}
   bool SendLocalResponse(LocalResponse) override { return false; }
   void Reset(Direction) override {}
-  std::optional<PropertyValue> property(Property property) override;
-  std::optional<std::string> custom_property(std::string_view) override { return std::nullopt; }
+  std::optional<PropertyValue> property(Property property) override { return properties_.Get(property); }
+  std::optional<std::string> custom_property(std::string_view path) override { return properties_.GetCustom(path); }
+  HeaderList custom_properties() override { return properties_.custom(); }
   bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
   void ClearRouteCache() override {}
   void Fail() override {}
 
  private:
   std::optional<SnapshotMap> maps_[kHeaderMapKinds];
-  std::map<Property, PropertyValue> properties_;
+  SnapshotProperties properties_;
+};
+
+class SnapshotTcp final : public TcpStream {
+ public:
+  explicit SnapshotTcp(TcpStream& stream) : properties_(stream) {}
+  std::optional<std::string_view> data(TcpSide) override { return std::nullopt; }
+  bool ReplaceData(TcpSide, size_t, size_t, std::string_view) override { return false; }
+  void Resume(TcpSide) override {}
+  void Close(TcpSide) override {}
+  std::optional<PropertyValue> property(Property property) override { return properties_.Get(property); }
+  std::optional<std::string> custom_property(std::string_view path) override { return properties_.GetCustom(path); }
+  HeaderList custom_properties() override { return properties_.custom(); }
+  bool SetCustomProperty(std::string_view, std::string_view) override { return false; }
+  void Fail() override {}
+
+ private:
+  SnapshotProperties properties_;
 };
 
 }  // namespace weir::proxy_wasm

@@ -132,6 +132,21 @@ class Inspect(Case):
         self.assertEqual((found["functions"], found["function_names"], found["dwarf"]), (5, 1, False))
         self.assertEqual([s["name"] for s in found["custom_sections"]], ["name"])
 
+    def test_properties(self):
+        code, out, err = weir("inspect", "--properties", "--json")
+        self.assertEqual((code, err), (0, ""))
+        rows = {row["path"]: row for row in json.loads(out)["properties"]}
+        self.assertEqual((rows["response.code"]["type"], rows["response.code"]["when"]), ("int64", "from the response on"))
+        self.assertEqual(rows["connection.mtls"]["where"], ["nginx", "memory", "tcp"])
+        self.assertEqual(rows["cluster_name"]["also"], "xds.cluster_name")
+        self.assertIn("SERIALIZATION_FAILURE", rows["request"]["answer"])
+        code, out, err = weir("inspect", "--properties")
+        self.assertEqual((code, err), (0, ""))
+        for path in rows:
+            self.assertRegex(out, rf"(?m)^{re.escape(path)} ")
+        self.assertEqual(weir("inspect", "--properties", "x.wasm")[0], 2)
+        self.assertEqual(weir("inspect")[0], 2)
+
     def test_the_sdk_is_told_by_what_it_leaves_behind(self):
         utf16 = "".join(f"{c}\\00" for c in "~lib/@solo-io/proxy-runtime/runtime.ts")
         for text, sdk in ((r"x/proxy-wasm-0.2.4/src/dispatcher.rs", "Proxy-Wasm Rust SDK 0.2.4"), (r"dep\09github.com/tetratelabs/proxy-wasm-go-sdk\09v0.24.0\09h1", "Proxy-Wasm Go SDK (tetratelabs) 0.24.0"),

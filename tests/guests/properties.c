@@ -1,8 +1,8 @@
-// Says what each property of the host is, in each phase: a line "prop PHASE PATH STATUS HEX" for every path of its configuration (one
+// Says what each property of the host is, in each phase: a line "prop PHASE PATH STATUS VALUE" for every path of its configuration (one
 // a line, parts separated by '.'). A request header "x-set: a.b=value" sets one first, and the status goes to the log: "set a.b STATUS".
 #include "proxy_wasm.h"
 
-static char paths[4096];
+static char paths[8192];
 static size_t paths_size;
 
 static size_t Path(Text dotted, char* out, size_t room) {
@@ -16,6 +16,14 @@ static void PutHex(Line* line, const char* bytes, size_t size) {
     Put(line, (Text){&hex[(bytes[i] >> 4) & 15], 1});
     Put(line, (Text){&hex[bytes[i] & 15], 1});
   }
+}
+/// What has no blank, comma or control character as it is behind a '=', else in hexadecimal: a line of NGINX's log has 2 KiB.
+static void PutValue(Line* line, const char* bytes, size_t size) {
+  int plain = size > 0;
+  for (size_t i = 0; i < size; i++) plain &= bytes[i] > ' ' && bytes[i] < 127 && bytes[i] != ',';
+  if (!plain) return PutHex(line, bytes, size);
+  Put(line, T("="));
+  Put(line, (Text){bytes, size});
 }
 static void Say(Text phase) {
   for (Text rest = {paths, paths_size}; rest.size;) {
@@ -32,7 +40,7 @@ static void Say(Text phase) {
     Put(&line, T(" "));
     PutNumber(&line, (uint64_t)status);
     Put(&line, T(" "));
-    PutHex(&line, value, size);
+    PutValue(&line, value, size);
     Log((Text){line.data, line.size});
   }
 }

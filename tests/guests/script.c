@@ -3,11 +3,12 @@
 // Configuration: lines. "header NAME": commands come in that request header (default x-do). "do COMMANDS": commands for every
 // request. "tick MS": tick period (default 10). "trace": log every callback. "start trap|loop|false|grow": misbehave in on_configure.
 // "between FROM TO": on_configure fails between these Unix times in milliseconds.
-// Commands are separated by ';'. Each begins with the phase it belongs to: rh rb sh sb (request/response headers/body), log, done.
+// Commands are separated by ';'. Each begins with the phase it belongs to: rh rb rt sh sb st (request/response headers/body/trailers), log, done.
 //   rh set NAME VALUE · add NAME VALUE · del NAME · get NAME (its status and value go to header x-got) · pairs (x-pairs: count, size)
 //   rh setpairs (all pairs written back, and x-setpairs: 1) · prop a.b (header x-prop; bytes as hex when not printable)
 //   local STATUS BODY · pause MS (resumed by a tick) · hold (until end of stream; bodies) · stop (pause for good) · close
 //   sb prepend TEXT · append TEXT · replace TEXT (all held) · cut START SIZE TEXT · upper · grow BYTES  (at end of stream only)
+//   sb shout (each chunk in capitals) · trailer NAME VALUE (at end of stream: added to the trailers)
 //   passfirst (the commands behind it only from the second event of this phase on)
 //   trap · loop · deep · eat · exit · log TEXT · pending (on_done answers false, and a tick calls proxy_done)
 #include "proxy_wasm.h"
@@ -19,7 +20,7 @@ typedef struct {
   char script[kScript];
   uint64_t wake_ns;  // 0: not waiting
   int wake_stream;   // 0 request, 1 response, 2 proxy_done
-  uint32_t calls[4];
+  uint32_t calls[8];
 } Stream;
 static Stream streams[kContexts];
 static char header_name[64] = "x-do";
@@ -55,8 +56,11 @@ static void Misbehave(Text what) {
   }
 }
 
-static const char* const kPhases[] = {"rh", "rb", "sh", "sb", "log", "done"};
-enum { kRh, kRb, kSh, kSb, kLog, kDone };
+static const char* const kPhases[] = {"rh", "rb", "sh", "sb", "log", "done", "rt", "st"};
+enum { kRh, kRb, kSh, kSb, kLog, kDone, kRt, kSt };
+static int IsResponse(int phase) { return phase == kSh || phase == kSb || phase == kSt; }
+static int IsBody(int phase) { return phase == kRb || phase == kSb; }
+static const int kMaps[] = {kRequestHeaders, -1, kResponseHeaders, -1, -1, -1, kRequestTrailers, kResponseTrailers};
 
 static void PutHeader(int map, Text name, Text value) {
   proxy_add_header_map_value(map, name.data, name.size, value.data, value.size);
@@ -121,6 +125,14 @@ static void HeaderCommand(int map, Text op, Text args) {
     PutHeader(map, T("x-prop"), (Text){line.data, line.size});
   }
 }
+static void Shout(int buffer, size_t size) {
+  char* bytes = 0;
+  size_t have = 0;
+  proxy_get_buffer_bytes(buffer, 0, size, &bytes, &have);
+  for (size_t i = 0; i < have; i++)
+    if (bytes[i] >= 'a' && bytes[i] <= 'z') bytes[i] = (char)(bytes[i] - 32);
+  proxy_set_buffer_bytes(buffer, 0, have, bytes, have);
+}
 static void BodyCommand(int buffer, size_t size, Text op, Text args) {
   if (Equal(op, T("prepend"))) proxy_set_buffer_bytes(buffer, 0, 0, args.data, args.size);
   if (Equal(op, T("append"))) proxy_set_buffer_bytes(buffer, size, 0, args.data, args.size);
@@ -129,13 +141,10 @@ static void BodyCommand(int buffer, size_t size, Text op, Text args) {
     size_t start = Number(Cut(&args, ' ')), length = Number(Cut(&args, ' '));
     proxy_set_buffer_bytes(buffer, start, length, args.data, args.size);
   }
-  if (Equal(op, T("upper"))) {
-    char* bytes = 0;
-    size_t have = 0;
-    proxy_get_buffer_bytes(buffer, 0, size, &bytes, &have);
-    for (size_t i = 0; i < have; i++)
-      if (bytes[i] >= 'a' && bytes[i] <= 'z') bytes[i] = (char)(bytes[i] - 32);
-    proxy_set_buffer_bytes(buffer, 0, have, bytes, have);
+  if (Equal(op, T("upper"))) Shout(buffer, size);
+  if (Equal(op, T("trailer"))) {
+    Text name = Cut(&args, ' ');
+    PutHeader(buffer == kRequestBody ? kRequestTrailers : kResponseTrailers, name, args);
   }
   if (Equal(op, T("grow"))) {
     size_t n = Number(args);
@@ -160,14 +169,14 @@ static int Run(Stream* s, int phase, Text script, size_t size, int end) {
       static const char headers[] = "\1\0\0\0\7\0\0\0\1\0\0\0x-local\0001";
       proxy_send_local_response(status, "script", 6, command.data, command.size, headers, sizeof headers, -1);
     }
-    if (Equal(op, T("close"))) proxy_close_stream(phase >= kSh);
+    if (Equal(op, T("close"))) proxy_close_stream(IsResponse(phase));
     if (Equal(op, T("stop"))) action = kPause;
     if (Equal(op, T("hold")) && !end) action = kPause;
     if (Equal(op, T("pause"))) {
-      int again = s->calls[phase] > 1 && (phase == kRb || phase == kSb);
+      int again = s->calls[phase] > 1 && IsBody(phase);
       if (!again) {
         s->wake_ns = Now() + Number(command) * 1000000u;
-        s->wake_stream = phase >= kSh;
+        s->wake_stream = IsResponse(phase);
       }
       if (s->wake_ns) action = kPause;
     }
@@ -176,8 +185,9 @@ static int Run(Stream* s, int phase, Text script, size_t size, int end) {
       s->wake_stream = 2;
       action = kPause;
     }
-    if (phase == kRh || phase == kSh) HeaderCommand(phase == kRh ? kRequestHeaders : kResponseHeaders, op, command);
-    if ((phase == kRb || phase == kSb) && end) BodyCommand(phase == kRb ? kRequestBody : kResponseBody, size, op, command);
+    if (kMaps[phase] >= 0) HeaderCommand(kMaps[phase], op, command);
+    if (IsBody(phase) && Equal(op, T("shout"))) Shout(phase == kRb ? kRequestBody : kResponseBody, size);
+    if (IsBody(phase) && end) BodyCommand(phase == kRb ? kRequestBody : kResponseBody, size, op, command);
   }
   return action;
 }
@@ -262,6 +272,8 @@ EXPORT(proxy_on_context_create) void OnContextCreate(int id, int parent) {
 }
 EXPORT(proxy_on_request_headers) int OnRequestHeaders(int id, size_t n, int end) { return Event(id, kRh, n, end); }
 EXPORT(proxy_on_request_body) int OnRequestBody(int id, size_t n, int end) { return Event(id, kRb, n, end); }
+EXPORT(proxy_on_request_trailers) int OnRequestTrailers(int id, size_t n) { return Event(id, kRt, n, 0); }
+EXPORT(proxy_on_response_trailers) int OnResponseTrailers(int id, size_t n) { return Event(id, kSt, n, 0); }
 EXPORT(proxy_on_response_headers) int OnResponseHeaders(int id, size_t n, int end) { return Event(id, kSh, n, end); }
 EXPORT(proxy_on_response_body) int OnResponseBody(int id, size_t n, int end) { return Event(id, kSb, n, end); }
 EXPORT(proxy_on_done) int OnDone(int id) {

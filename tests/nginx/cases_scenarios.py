@@ -52,7 +52,7 @@ class Exchange:
 
 class Scenario:
     def __init__(self, path):
-        self.plugins, self.configs, self.options, self.exchanges, self.only, target = [], {}, [], [], None, None
+        self.plugins, self.configs, self.options, self.exchanges, self.sets, self.only, target = [], {}, [], [], [], None, None
         for number, line in enumerate(path.read_text().splitlines(), 1):
             line = line.strip()
             if not line or line.startswith("#"):
@@ -66,7 +66,7 @@ class Scenario:
 
     def line(self, word, rest, target):
         one = self.exchanges[-1] if self.exchanges else None
-        if one is None and word in ("about", "plugin", "config", "max-body", "only"):
+        if one is None and word in ("about", "plugin", "config", "max-body", "only", "node", "variable"):
             if word == "plugin":
                 name, guest, *options = shlex.split(rest)
                 self.plugins.append((name, guest, options))
@@ -77,6 +77,11 @@ class Scenario:
                 self.options.append(f"weir_max_body {rest};")
             elif word == "only":
                 self.only = rest
+            elif word == "node":
+                self.options.append(f"weir_node {rest};")
+            elif word == "variable":
+                name, _, text = rest.partition(" ")
+                self.sets.append(f'set ${name} "{text_of(text.strip()).decode()}";')
             return None
         if word == "request":
             target = Message(*rest.split(" ", 1))
@@ -117,7 +122,8 @@ def check_headers(got, wanted, absent, what):
         equal(got(name), [], f"{what} {name}")
 
 
-def check(t, n, one):
+def check(t, connect, one):
+    """`connect(timeout)` is a Connection. Returns nothing; log lines are the caller's."""
     before, request = t.up.count, one.request
     t.up.script = answer_of(one.upstream)
     method, target = request.line
@@ -126,7 +132,7 @@ def check(t, n, one):
     data = message(method, target, headers, request.whole(), chunks=request.body or [] if chunked else None, host="example.test")
     reset = one.expect_client.line[0] == "reset"
     try:
-        with Connection(n.port, timeout=HELD_S if reset else 15) as c:
+        with connect(HELD_S if reset else 15) as c:
             c.send(data)
             response = c.read(head=method == "HEAD")
     except (ConnectionError, TimeoutError):
@@ -148,7 +154,6 @@ def check(t, n, one):
         check_headers(seen.values, one.expect_upstream.headers, one.expect_upstream.absent, "upstream")
         if one.expect_upstream.body is not None:
             equal(seen.body, one.expect_upstream.whole(), "upstream body")
-    check_logs(n, one.logs)
 
 
 def said(n, name):
@@ -188,9 +193,10 @@ def scenario(t, path):
         quoted = " ".join("'" + o.replace("\\", "\\\\").replace("'", "\\'") + "'" for o in options)
         lines.append(f"weir_plugin {name} {wasm(guest)} {config} {quoted};")
     chain = " ".join(name for name, _, _ in s.plugins)
-    n.write("\n".join(lines + s.options), f"client_max_body_size 100m; location / {{ weir {chain}; proxy_pass http://up; proxy_set_header Host $http_host; }}")
+    n.write("\n".join(lines + s.options), f"client_max_body_size 100m; {' '.join(s.sets)} location / {{ weir {chain}; proxy_pass http://up; proxy_set_header Host $http_host; }}")
     n.start()
     for i, one in enumerate(s.exchanges):
         if i:
             n.mark()
-        check(t, n, one)
+        check(t, lambda timeout: Connection(n.port, timeout=timeout), one)
+        check_logs(n, one.logs)

@@ -19,9 +19,12 @@ ARROWS = {
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "http": {"base", "public"},
     "host": {"base", "public", "curl"},
-    "memhost": {"base", "http", "host", "public"},
-    "nginx": {"base", "http", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "host", "memhost", "public", "libraries"},
+    "tcp": {"base", "public"},
+    "memhost": {"base", "http", "tcp", "host", "public"},
+    "scenario": {"base", "http", "host", "memhost", "public"},
+    "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
+    "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "conformance", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")

@@ -284,6 +284,7 @@ class FakeStream final : public HttpStream {
     if (at == custom.end()) return std::nullopt;
     return at->second;
   }
+  HeaderList custom_properties() override { return {custom.begin(), custom.end()}; }
   bool SetCustomProperty(std::string_view path, std::string_view value) override {
     custom[std::string(path)] = value;
     return true;

@@ -8,8 +8,8 @@
 #include <map>
 #include <sstream>
 
-#include "memhost/memory_stream.h"
-#include "scenario.h"
+#include "scenario/run.h"
+#include "scenario/scenario.h"
 #include "weir/engine.h"
 
 namespace weir::scenarios {
@@ -57,70 +57,6 @@ Guests& guests() {
   return all;
 }
 
-HttpMessage RequestOf(const Exchange& exchange) {
-  HttpMessage request{.headers = RequestHeaders(exchange.method, exchange.target, exchange.request_headers),
-                      .body = exchange.request_body};
-  if (!request.body.empty() && !JoinedValues(request.headers, "transfer-encoding")) {
-    request.headers.emplace_back("content-length", std::to_string(request.BodyText().size()));
-  }
-  return request;
-}
-
-HttpMessage ResponseOf(const Exchange& exchange) {
-  HttpMessage response{.headers = {{":status", exchange.status}}, .body = exchange.response_body};
-  if (!exchange.upstream_given) response.body = {"upstream"};
-  response.headers.insert(response.headers.end(), exchange.response_headers.begin(), exchange.response_headers.end());
-  if (!JoinedValues(response.headers, "transfer-encoding")) {
-    response.headers.emplace_back("content-length", std::to_string(response.BodyText().size()));
-  }
-  return response;
-}
-
-void Check(const HttpMessage& message, const Expected& expected, const char* who) {
-  for (const auto& [name, values] : expected.headers) {
-    EXPECT_EQ(JoinedValues(message.headers, name).value_or("(none)"), values) << who << ": header " << name;
-  }
-  for (const std::string& name : expected.no_headers) {
-    EXPECT_EQ(JoinedValues(message.headers, name), std::nullopt) << who << ": header " << name;
-  }
-  if (expected.body) {
-    EXPECT_EQ(message.BodyText(), *expected.body) << who << ": body";
-  }
-}
-
-bool Logged(const Trace& trace, const LogLine& line) {
-  return std::any_of(trace.begin(), trace.end(), [&](const std::string& entry) {
-    if (!entry.starts_with("log ")) return false;
-    const size_t name = entry.find(' ', 4) + 1;  // "log LEVEL NAME: TEXT"
-    return entry.compare(name, line.plugin.size() + 2, line.plugin + ": ") == 0 &&
-           entry.find(line.text, name + line.plugin.size()) != entry.npos;
-  });
-}
-
-void RunExchange(MemoryHost& world, std::span<Plugin* const> chain, const Exchange& exchange) {
-  const StreamOutcome outcome =
-      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); });
-  if (exchange.expect_upstream == Exchange::Upstream::kNothing) {
-    EXPECT_FALSE(outcome.upstream) << "the upstream was asked";
-  } else if (exchange.expect_upstream == Exchange::Upstream::kMessage) {
-    ASSERT_TRUE(outcome.upstream) << "the upstream was not asked";
-    EXPECT_EQ(JoinedValues(outcome.upstream->headers, ":method"), exchange.upstream_method);
-    EXPECT_EQ(JoinedValues(outcome.upstream->headers, ":path"), exchange.upstream_target);
-    Check(*outcome.upstream, exchange.upstream, "upstream");
-  }
-  const std::string status = outcome.end == StreamOutcome::End::kResponse
-                                 ? JoinedValues(outcome.response.headers, ":status").value_or("(none)")
-                                 : "reset";
-  EXPECT_EQ(status, exchange.client_status) << "client: status";
-  Check(outcome.response, exchange.client, "client");
-  for (const LogLine& line : exchange.logs) {
-    EXPECT_TRUE(Logged(world.trace(), line)) << "no line of " << line.plugin << " with: " << line.text;
-  }
-  for (const LogLine& line : exchange.no_logs) {
-    EXPECT_FALSE(Logged(world.trace(), line)) << "a line of " << line.plugin << " with: " << line.text;
-  }
-}
-
 class ScenarioFile : public ::testing::Test {
  public:
   explicit ScenarioFile(std::filesystem::path path) : path_(std::move(path)) {}
@@ -145,7 +81,7 @@ class ScenarioFile : public ::testing::Test {
     }
     for (const Exchange& exchange : scenario->exchanges) {
       SCOPED_TRACE(path_.string() + ":" + std::to_string(exchange.line) + ": " + scenario->about);
-      RunExchange(world, chain, exchange);
+      for (const std::string& problem : RunExchange(world, chain, exchange)) ADD_FAILURE() << problem;
       if (HasFailure()) {
         for (const std::string& line : world.trace()) std::printf("    %s\n", line.c_str());
         break;

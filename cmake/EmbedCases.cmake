@@ -1,0 +1,10 @@
+# FOLDER's cases and tables as C++ strings in OUT: `weir conformance` works wherever it is installed.
+file(GLOB_RECURSE files RELATIVE ${FOLDER} ${FOLDER}/*.case ${FOLDER}/*.table)
+list(SORT files)
+set(text "#include \"conformance/suite.h\"\nnamespace weir::conformance {\nconst EmbeddedFile kEmbedded[] = {\n")
+foreach(file IN LISTS files)
+  file(READ ${FOLDER}/${file} content)
+  string(APPEND text "{\"${file}\", R\"~~case~~(${content})~~case~~\"},\n")
+endforeach()
+string(APPEND text "{\"\", \"\"}};\nconst std::size_t kEmbeddedCount = sizeof kEmbedded / sizeof kEmbedded[0] - 1;\n}  // namespace weir::conformance\n")
+file(WRITE ${OUT} "${text}")

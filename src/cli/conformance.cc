@@ -1,0 +1,265 @@
+#include "cli/conformance.h"
+
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "cli/terminal.h"
+#include "conformance/coverage.h"
+#include "conformance/guest.h"
+#include "conformance/judge.h"
+#include "conformance/runner.h"
+#include "conformance/suite.h"
+
+namespace weir::cli {
+namespace {
+
+namespace json = boost::json;
+using conformance::Case;
+using conformance::Run;
+
+struct Failure {
+  std::string name, mode, text;
+};
+struct Totals {
+  size_t passed = 0, failed = 0;
+};
+
+/// A line on a terminal that is written anew as the suite goes on.
+class Progress {
+ public:
+  explicit Progress(size_t total) : total_(total), on_(isatty(STDERR_FILENO) == 1) {}
+  ~Progress() { Clear(); }
+  void Step(const std::string& name) {
+    ++done_;
+    if (!on_ || (done_ % 8 != 0 && done_ != total_)) return;
+    constexpr size_t kWidth = 30;
+    const size_t full = total_ == 0 ? kWidth : kWidth * done_ / total_;
+    std::fprintf(stderr, "\r\033[K[%s%s] %zu/%zu %.60s", std::string(full, '#').c_str(), std::string(kWidth - full, ' ').c_str(), done_, total_, name.c_str());
+    std::fflush(stderr);
+  }
+  void Clear() {
+    if (on_) std::fputs("\r\033[K", stderr);
+  }
+
+ private:
+  size_t total_, done_ = 0;
+  bool on_;
+};
+
+/// A byte a character: JSON has no bytes.
+json::string Latin1(std::string_view bytes) {
+  json::string text;
+  for (unsigned char c : bytes) {
+    if (c < 0x80) {
+      text.push_back(char(c));
+    } else {
+      text.push_back(char(0xc0 | c >> 6));
+      text.push_back(char(0x80 | (c & 0x3f)));
+    }
+  }
+  return text;
+}
+json::array Headers(const HeaderList& headers) {
+  json::array rows;
+  for (const auto& [name, value] : headers) rows.push_back(json::array{Latin1(name), Latin1(value)});
+  return rows;
+}
+json::array Chunks(const std::vector<std::string>& chunks) {
+  json::array rows;
+  for (const std::string& chunk : chunks) rows.push_back(Latin1(chunk));
+  return rows;
+}
+json::array Names(const std::vector<std::string>& names) {
+  json::array rows;
+  for (const std::string& name : names) rows.push_back(json::string(name));
+  return rows;
+}
+json::object ExpectedOf(const scenarios::Expected& expected) {
+  json::object made{{"headers", Headers(expected.headers)}, {"no_headers", Names(expected.no_headers)}, {"trailers", Headers(expected.trailers)}};
+  if (expected.body) made["body"] = Latin1(*expected.body);
+  return made;
+}
+json::array LogsOf(const std::vector<scenarios::LogLine>& lines) {
+  json::array rows;
+  for (const auto& line : lines) rows.push_back(json::array{json::string(line.plugin), Latin1(line.text)});
+  return rows;
+}
+
+json::object ExchangeOf(const scenarios::Exchange& one) {
+  using Upstream = scenarios::Exchange::Upstream;
+  const std::vector<std::string> body = one.upstream_given ? one.response_body : std::vector<std::string>{"upstream"};
+  json::object made{{"line", one.line},
+                    {"request", {{"method", one.method}, {"target", Latin1(one.target)}, {"headers", Headers(one.request_headers)},
+                                 {"body", Chunks(one.request_body)}, {"trailers", Headers(one.request_trailers)}}},
+                    {"upstream", {{"status", one.status}, {"headers", Headers(one.response_headers)}, {"body", Chunks(body)},
+                                  {"trailers", Headers(one.response_trailers)}}},
+                    {"logs", LogsOf(one.logs)}, {"no_logs", LogsOf(one.no_logs)}};
+  json::object client = ExpectedOf(one.client);
+  client["status"] = one.client_status;
+  made["expect_client"] = std::move(client);
+  if (one.expect_upstream == Upstream::kNothing) made["expect_upstream"] = "nothing";
+  if (one.expect_upstream == Upstream::kMessage) {
+    json::object upstream = ExpectedOf(one.upstream);
+    upstream["method"] = one.upstream_method;
+    upstream["target"] = Latin1(one.upstream_target);
+    made["expect_upstream"] = std::move(upstream);
+  }
+  return made;
+}
+
+json::object PluginOf(const conformance::CasePlugin& plugin, const std::string& wasm) {
+  const PluginSpec& spec = plugin.spec;
+  const Limits usual;
+  json::array environment;
+  for (const auto& [name, value] : spec.environment) environment.push_back(json::string(name + "=" + value));
+  return {{"name", spec.name}, {"wasm", wasm}, {"configuration", Latin1(spec.configuration)}, {"vm_configuration", Latin1(spec.vm_configuration)},
+          {"root_id", spec.root_id}, {"vm_id", spec.vm_id}, {"environment", std::move(environment)},
+          {"memory_bytes", spec.limits.memory_bytes == usual.memory_bytes ? 0 : spec.limits.memory_bytes},
+          {"callback_ms", spec.limits.callback_ms == usual.callback_ms ? 0 : spec.limits.callback_ms},
+          {"body_bytes", spec.limits.body_bytes == usual.body_bytes ? 0 : spec.limits.body_bytes},
+          {"on_error", spec.on_error == OnError::kOpen ? "open" : "closed"},
+          {"header_pause", spec.header_pause == HeaderPause::kHeadersOnly ? "headers_only" : "stream"},
+          {"on_buffer_full", spec.on_buffer_full == OnBufferFull::kRelease ? "release" : "reject"}};
+}
+
+/// One run with all that another host needs: guests, traffic, and the transcript as regular expressions.
+json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
+  const Case& one = *run.one;
+  json::array plugins, exchanges, events, transcript;
+  for (size_t i = 0; i < one.plugins.size(); ++i) plugins.push_back(PluginOf(one.plugins[i], wasm[i]));
+  for (const auto& exchange : one.exchanges) exchanges.push_back(ExchangeOf(exchange));
+  for (const auto& event : one.events) {
+    const bool wait = event.kind == conformance::Event::Kind::kWait;
+    events.push_back(wait ? json::object{{"wait_ms", event.wait_ms}} : json::object{{"exchange", event.exchange}});
+  }
+  json::array clusters;
+  for (const auto& cluster : one.clusters) {
+    const HttpAnswer& http = cluster.script.http;
+    clusters.push_back(json::object{{"name", cluster.name}, {"kind", cluster.kind}, {"failure", Name(http.failure)}, {"headers", Headers(http.headers)},
+                                    {"body", Latin1(http.body)}, {"trailers", Headers(http.trailers)}});
+  }
+  conformance::Variables seen;
+  for (const auto& line : ExpectedLines(one, run.version, run.statuses)) {
+    transcript.push_back(json::object{{"line", line.line}, {"plugin", one.plugins[line.plugin].spec.name}, {"unload", line.at_unload},
+                                      {"text", Latin1(Readable(line))}, {"pattern", Latin1(Pattern(line, &seen))}});
+  }
+  return {{"name", one.name}, {"about", one.about}, {"section", one.section}, {"rules", Names(one.rules)},
+          {"abi", proxy_wasm::Name(run.version)}, {"statuses", run.statuses == Statuses::kStrict ? "strict" : "lenient"},
+          {"not_nginx", one.not_nginx}, {"expect_load", Latin1(one.expect_load)}, {"plugins", std::move(plugins)},
+          {"clusters", std::move(clusters)}, {"exchanges", std::move(exchanges)}, {"events", std::move(events)}, {"transcript", std::move(transcript)}};
+}
+
+int Export(const std::vector<const Case*>& cases, const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code fault;
+  json::array all;
+  for (const Case* one : cases) {
+    for (const Run& run : RunsOf(*one)) {
+      std::vector<std::string> files;
+      for (size_t i = 0; i < one->plugins.size(); ++i) {
+        const std::string file = one->name + "." + one->plugins[i].spec.name + "." + std::string(proxy_wasm::Name(run.version)) + ".wasm";
+        const fs::path path = fs::path(folder) / file;
+        fs::create_directories(path.parent_path(), fault);
+        if (!fs::exists(path) || run.statuses == (one->lenient ? Statuses::kLenient : Statuses::kStrict)) {
+          const auto wasm = GuestWasm(run, i);
+          if (!wasm) return PrintError(one->name + ": " + wasm.error().message), 1;
+          std::ofstream out(path, std::ios::binary);
+          if (!(out << *wasm)) return PrintError("cannot write " + path.string()), 1;
+        }
+        files.push_back(file);
+      }
+      all.push_back(RunOf(run, files));
+    }
+  }
+  const fs::path path = fs::path(folder) / "cases.json";
+  std::ofstream out(path);
+  if (!(out << json::serialize(all) << "\n")) return PrintError("cannot write " + path.string()), 1;
+  out.close();
+  std::printf("%zu runs of %zu cases in %s\n", all.size(), cases.size(), path.c_str());
+  return 0;
+}
+
+void PrintJson(const std::vector<Failure>& failures, const std::map<std::string, Totals>& rules, Totals cases, Totals runs, size_t skipped, uint64_t ms) {
+  json::object by_rule;
+  for (const auto& [rule, totals] : rules) by_rule[rule] = json::object{{"passed", totals.passed}, {"failed", totals.failed}};
+  json::array failed;
+  for (const Failure& failure : failures) failed.push_back(json::object{{"case", failure.name}, {"mode", failure.mode}, {"message", Latin1(failure.text)}});
+  const json::object all{{"embedder", "memory"},
+                         {"cases", json::object{{"passed", cases.passed}, {"failed", cases.failed}}},
+                         {"runs", json::object{{"passed", runs.passed}, {"failed", runs.failed}}},
+                         {"not_through_nginx", skipped},
+                         {"milliseconds", ms},
+                         {"rules", std::move(by_rule)},
+                         {"failures", std::move(failed)}};
+  std::printf("%s\n", json::serialize(all).c_str());
+}
+
+int PlayAll(const std::vector<const Case*>& cases, bool as_json) {
+  auto runner = conformance::Runner::Create();
+  if (!runner) return PrintError(runner.error().message), 1;
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<Failure> failures;
+  std::map<std::string, Totals> rules;
+  Totals totals, runs;
+  size_t not_nginx = 0;
+  {
+    Progress progress(cases.size());
+    for (const Case* one : cases) {
+      size_t failed = 0;
+      for (const Run& run : RunsOf(*one)) {
+        const auto problems = (*runner)->Play(run);
+        ++(problems.empty() ? runs.passed : runs.failed);
+        failed += !problems.empty();
+        for (const std::string& problem : problems) failures.push_back({one->name, run.Mode(), problem});
+      }
+      ++(failed == 0 ? totals.passed : totals.failed);
+      for (const std::string& rule : one->rules) ++(failed == 0 ? rules[rule].passed : rules[rule].failed);
+      not_nginx += !one->not_nginx.empty();
+      progress.Step(one->name);
+    }
+  }
+  const uint64_t ms = uint64_t(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count());
+  if (as_json) {
+    PrintJson(failures, rules, totals, runs, not_nginx, ms);
+  } else {
+    const Painter paint(STDOUT_FILENO);
+    const std::string red(paint.On(Style::kRed)), green(paint.On(Style::kGreen)), off(paint.Off());
+    for (const Failure& failure : failures) std::printf("%sFAIL%s %s.case (%s): %s\n", red.c_str(), off.c_str(), failure.name.c_str(), failure.mode.c_str(), failure.text.c_str());
+    std::printf("%s%zu cases passed%s, %s%zu failed%s (%zu runs by ABI version and mode of statuses, %zu rules, in memory, %.1f s)\n", green.c_str(), totals.passed,
+                off.c_str(), totals.failed != 0 ? red.c_str() : "", totals.failed, totals.failed != 0 ? off.c_str() : "", runs.passed + runs.failed, rules.size(), double(ms) / 1000);
+  }
+  return totals.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int Conformance(const ConformanceRequest& request) {
+  if (request.show) {
+    const auto texts = conformance::LoadTexts(request.folder);
+    if (!texts) return PrintError(texts.error().message), 1;
+    for (const auto& one : *texts)
+      if (conformance::NameMatches(one.name, request.filter)) std::printf("# %s.case\n%s\n", one.name.c_str(), one.text.c_str());
+    return 0;
+  }
+  const auto suite = conformance::LoadSuite(request.folder);
+  if (!suite) return PrintError(suite.error().message), 1;
+  if (request.matrix) return std::fputs(conformance::Matrix(*suite).c_str(), stdout), 0;
+  std::vector<const Case*> chosen;
+  for (const Case& one : *suite)
+    if (conformance::NameMatches(one.name, request.filter)) chosen.push_back(&one);
+  if (chosen.empty()) return PrintError("no case has a name like \"" + request.filter + "\" (weir conformance --list has them all)"), 1;
+  if (request.list) {
+    for (const Case* one : chosen) std::printf("%-64s %s\n", one->name.c_str(), one->about.c_str());
+    return 0;
+  }
+  if (!request.export_to.empty()) return Export(chosen, request.export_to);
+  return PlayAll(chosen, request.json);
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,135 @@
+// What one filter may do to its connection, and what becomes of the whole: close, failure policy.
+#include <algorithm>
+
+#include "tcp/tcp_chain.h"
+
+namespace weir {
+namespace {
+
+constexpr std::string_view kVariablePrefix = "ngx.";
+
+constexpr std::string_view kNotes[] = {
+    "is down: no instance for this connection",
+    "failed: the connection goes on without it (on_error=open)",
+    "failed: the connection is closed (on_error=closed)",
+    "holds as much as it may: no more is read from that side until it resumes (on_buffer_full=reject)",
+    "held as much as it may: it goes on (on_buffer_full=release)",
+    "paused again after what it held was released: ignored",
+    "held as much as it may for too long without resuming: the connection is closed",
+    "tried to grow data by more than its limit: refused",
+    "tried to set more properties than its limit: refused",
+};
+static_assert(std::size(kNotes) == static_cast<size_t>(TcpNote::kPropertyRefused) + 1);
+
+bool IsKnownProperty(std::string_view path) {
+  std::string_view name;
+  return FindProperty(path, &name) != nullptr;
+}
+
+}  // namespace
+
+std::string_view Describe(TcpNote note) { return kNotes[static_cast<size_t>(note)]; }
+
+std::optional<std::string_view> TcpChain::Slot::data(TcpSide side) {
+  const Gate& gate = this->gate(side);
+  if (gate.in_data && gate.borrowed) return gate.chunk;
+  if (gate.in_data || gate.paused) return std::string_view(gate.held);
+  return std::nullopt;
+}
+
+bool TcpChain::Slot::ReplaceData(TcpSide side, size_t start, size_t size, std::string_view bytes) {
+  Gate& gate = this->gate(side);
+  const std::optional<std::string_view> old = data(side);
+  if (!old || chain_.finished_) return false;
+  start = std::min(start, old->size());
+  size = std::min(size, old->size() - start);
+  const size_t shown = gate.in_data ? gate.shown_bytes : 0;
+  const size_t after = old->size() - size + bytes.size();
+  const PluginSpec& spec = plugin_.spec();
+  if (after > old->size() && after > shown + spec.limits.body_bytes) {
+    chain_.exchange_.OnNote(TcpNote::kReplaceRefused, spec.name);
+    return false;
+  }
+  if (gate.in_data && gate.borrowed) {
+    gate.held.reserve(after);
+    gate.held.append(old->substr(0, start)).append(bytes).append(old->substr(start + size));
+    gate.borrowed = false;
+  } else {
+    gate.held.replace(start, size, bytes);
+  }
+  return true;
+}
+
+void TcpChain::Slot::Resume(TcpSide side) {
+  Gate& gate = this->gate(side);
+  if (chain_.finished_ || !gate.paused || gate.deciding) return;
+  gate.resumed = true;
+  chain_.exchange_.Wake(side);
+}
+
+void TcpChain::Slot::Close(TcpSide) { chain_.Record(Outcome::kClosing); }
+
+std::optional<PropertyValue> TcpChain::Slot::property(Property property) { return chain_.exchange_.property(property); }
+
+std::optional<std::string> TcpChain::Slot::custom_property(std::string_view path) {
+  for (const auto& [key, value] : chain_.custom_) {
+    if (key == path) return value;
+  }
+  return chain_.exchange_.variable(path);
+}
+
+bool TcpChain::Slot::SetCustomProperty(std::string_view path, std::string_view value) {
+  if (chain_.finished_ || IsKnownProperty(path)) return false;
+  if (path.starts_with(kVariablePrefix)) return chain_.exchange_.SetVariable(path, value);
+  auto& custom = chain_.custom_;
+  const auto found = std::find_if(custom.begin(), custom.end(), [&](const auto& entry) { return entry.first == path; });
+  const size_t before = found != custom.end() ? path.size() + found->second.size() : 0;
+  const size_t after = chain_.custom_bytes_ - before + path.size() + value.size();
+  const PluginSpec& spec = plugin_.spec();
+  if (after > spec.limits.property_bytes) {
+    chain_.exchange_.OnNote(TcpNote::kPropertyRefused, spec.name);
+    return false;
+  }
+  chain_.custom_bytes_ = after;
+  if (found != custom.end()) {
+    found->second = value;
+  } else {
+    custom.emplace_back(path, value);
+  }
+  return true;
+}
+
+void TcpChain::Slot::Fail() {
+  if (state_ == SlotState::kGone) return;
+  if (chain_.finished_ || gate(TcpSide::kDownstream).deciding || gate(TcpSide::kUpstream).deciding) {
+    failed_ = true;  // Decide() applies it when the event returns; Finish() passes it over
+    return;
+  }
+  chain_.ApplyFailure(*this);
+}
+
+/// The plugin's OnError, at once: it is asked nothing more.
+void TcpChain::ApplyFailure(Slot& slot) {
+  if (slot.state_ == SlotState::kGone) return;
+  slot.state_ = SlotState::kGone;
+  const PluginSpec& spec = slot.plugin_.spec();
+  if (spec.on_error == OnError::kOpen) {
+    exchange_.OnNote(TcpNote::kFailedOpen, spec.name);
+    for (TcpSide side : {TcpSide::kDownstream, TcpSide::kUpstream}) {
+      if (!slot.gate(side).paused) continue;
+      slot.gate(side).resumed = true;
+      exchange_.Wake(side);
+    }
+    return;
+  }
+  exchange_.OnNote(TcpNote::kFailedClosed, spec.name);
+  Record(Outcome::kFailed);
+}
+
+void TcpChain::Record(Outcome outcome) {
+  if (finished_ || outcome_ == Outcome::kFailed) return;
+  outcome_ = outcome;
+  if (!busy_) exchange_.Wake(TcpSide::kDownstream);
+}
+
+}  // namespace weir
