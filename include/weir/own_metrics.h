@@ -22,6 +22,7 @@ enum class OwnMetric : uint8_t {
   kHostCallRejected,
   kCalls,
   kCallSeconds,
+  kAnswersDropped,
   kStreamNotes,
   kStreams,
 };
@@ -58,6 +59,8 @@ inline constexpr OwnMetricRow kOwnMetrics[] = {
      "HTTP and gRPC calls of plugins that ended, by how."},
     {OwnMetric::kCallSeconds, OwnMetricRow::Kind::kSeconds, "weir_call_duration_seconds", "plugin,upstream",
      "Time from the start of a call to its end."},
+    {OwnMetric::kAnswersDropped, OwnMetricRow::Kind::kCounter, "weir_call_answers_dropped_total", "plugin",
+     "Answers that came when the context or instance that had asked was gone."},
     {OwnMetric::kStreamNotes, OwnMetricRow::Kind::kCounter, "weir_stream_notes_total", "plugin,note",
      "What went another way than a plugin or its operator may have meant."},
     {OwnMetric::kStreams, OwnMetricRow::Kind::kGauge, "weir_streams", "", "Requests with plugins that are alive."},

@@ -207,14 +207,10 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return Run(request.run);
-<<<<<<< HEAD
-    case Command::kInspect: return Inspect(request.inspect);
-    case Command::kConformance: return Conformance(request.conformance);
-=======
     case Command::kInspect:
       if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
       return Inspect(request.inspect);
->>>>>>> main
+    case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);

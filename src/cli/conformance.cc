@@ -138,6 +138,12 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
     const bool wait = event.kind == conformance::Event::Kind::kWait;
     events.push_back(wait ? json::object{{"wait_ms", event.wait_ms}} : json::object{{"exchange", event.exchange}});
   }
+  json::array clusters;
+  for (const auto& cluster : one.clusters) {
+    const HttpAnswer& http = cluster.script.http;
+    clusters.push_back(json::object{{"name", cluster.name}, {"kind", cluster.kind}, {"failure", Name(http.failure)}, {"headers", Headers(http.headers)},
+                                    {"body", Latin1(http.body)}, {"trailers", Headers(http.trailers)}});
+  }
   conformance::Variables seen;
   for (const auto& line : ExpectedLines(one, run.version, run.statuses)) {
     transcript.push_back(json::object{{"line", line.line}, {"plugin", one.plugins[line.plugin].spec.name}, {"unload", line.at_unload},
@@ -146,7 +152,7 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   return {{"name", one.name}, {"about", one.about}, {"section", one.section}, {"rules", Names(one.rules)},
           {"abi", proxy_wasm::Name(run.version)}, {"statuses", run.statuses == Statuses::kStrict ? "strict" : "lenient"},
           {"not_nginx", one.not_nginx}, {"expect_load", Latin1(one.expect_load)}, {"plugins", std::move(plugins)},
-          {"exchanges", std::move(exchanges)}, {"events", std::move(events)}, {"transcript", std::move(transcript)}};
+          {"clusters", std::move(clusters)}, {"exchanges", std::move(exchanges)}, {"events", std::move(events)}, {"transcript", std::move(transcript)}};
 }
 
 int Export(const std::vector<const Case*>& cases, const std::string& folder) {

@@ -101,6 +101,7 @@ class Parser {
     if (word == "unload") return unloading_ = true, "";
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
+    if (word == "cluster") return ClusterLine(rest);
     if (word == "exports" || word == "ignore") return Exports(word, rest);
     if (word == "no-allocator") return With(rest, [](CasePlugin& plugin) { plugin.allocator = false; });
     if (word == "wat") return Wat(rest);
@@ -202,6 +203,38 @@ class Parser {
     if (!text || text->empty()) return "expect-load wants a part of the error";
     EnsurePlugin();
     return case_.expect_load = *text, "";
+  }
+  /// NAME http STATUS [{headers} [body [{trailers}]]] · silent · failure KIND · grpc STATUS [message [{metadata} [{trailers} messages…]]]
+  std::string ClusterLine(std::string_view rest) {
+    Cursor at(rest);
+    Cluster made{.name = std::string(at.Name()), .kind = std::string(at.Name()), .script = {}};
+    auto pairs = [&] { return at.Done() ? HeaderList() : at.Take().pairs; };
+    auto bytes = [&] { return at.Done() ? std::string() : at.Take().text; };
+    if (made.kind == "http") {
+      const auto status = uint32_t(at.Take().number);
+      const HeaderList headers = pairs();
+      const std::string body = bytes();
+      made.script = HttpScript(status, body, headers, pairs());
+    } else if (made.kind == "grpc") {
+      const auto status = GrpcStatus(at.Take().number);
+      const std::string message = bytes();
+      const HeaderList metadata = pairs(), trailers = pairs();
+      std::vector<std::string> messages;
+      while (!at.Done()) messages.push_back(bytes());
+      made.script = GrpcScript(std::move(messages), status, message, metadata, trailers);
+    } else if (made.kind == "silent") {
+      made.script = SilentScript();
+    } else if (made.kind == "failure") {
+      const std::string_view kind = at.Name();
+      auto failure = CallFailure::kTimeout;
+      while (failure != CallFailure::kProtocol && weir::Name(failure) != kind) failure = CallFailure(uint8_t(failure) + 1);
+      if (weir::Name(failure) != kind) at.Fail("no failure \"" + std::string(kind) + "\"");
+      made.script = FailureScript(failure, "as the case says");
+    } else {
+      return "cluster wants NAME http|silent|failure|grpc";
+    }
+    if (!at.error.empty() || !at.Done()) return at.error.empty() ? "unexpected: " + std::string(at.rest()) : at.error;
+    return case_.clusters.push_back(std::move(made)), "";
   }
   std::string Wait(std::string_view rest) {
     const auto ms = scenarios::Number(rest);

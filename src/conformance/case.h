@@ -10,6 +10,7 @@
 
 #include "abi/host_function.h"
 #include "conformance/value.h"
+#include "host/scripted_calls.h"
 #include "proxy_wasm/types.h"
 #include "scenario/exchange.h"
 #include "weir/plugin.h"
@@ -56,6 +57,12 @@ struct CasePlugin {
   bool allocator = true;
 };
 
+/// An upstream of calls, and what each call of it gets.
+struct Cluster {
+  std::string name, kind;  ///< "http", "silent", "failure", "grpc"
+  CallScript script;
+};
+
 /// What the runner does, in order.
 struct Event {
   enum class Kind : uint8_t { kExchange, kWait } kind;
@@ -73,6 +80,7 @@ struct Case {
   std::string not_nginx;        ///< why it does not run through NGINX
   std::string expect_load;      ///< the plugin is refused with this text
   std::vector<CasePlugin> plugins;
+  std::vector<Cluster> clusters;
   std::vector<Block> blocks;    ///< in the order of the transcript
   std::vector<scenarios::Exchange> exchanges;
   std::vector<Event> events;

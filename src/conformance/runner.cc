@@ -82,6 +82,7 @@ std::vector<std::string> Runner::Play(const Run& run) {
   const Case& one = *run.one;
   MemoryHost world;
   AddForeign(world);
+  for (const Cluster& cluster : one.clusters) world.scripted_calls().Script(cluster.name, cluster.script);
   Trace trace;  // of all exchanges
   auto keep = [&] {
     trace.insert(trace.end(), world.trace().begin(), world.trace().end());

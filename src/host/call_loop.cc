@@ -238,9 +238,7 @@ void CallLoop::Reap() {
       Finish(*transfer, code);
       continue;
     }
-    curl_multi_remove_handle(multi_, transfer->easy());
-    curl_easy_reset(transfer->easy());
-    free_.push_back(transfer->easy());
+    Release(*transfer);
     Add(*transfer);
   }
 }
@@ -250,16 +248,20 @@ void CallLoop::Finish(Transfer& transfer, CURLcode code) {
   Drop(transfer);
 }
 
-void CallLoop::Drop(Transfer& transfer) {
-  if (CURL* easy = transfer.easy()) {
-    curl_multi_remove_handle(multi_, easy);
-    if (free_.size() < kFreeHandlesMax) {
-      curl_easy_reset(easy);
-      free_.push_back(easy);
-    } else {
-      curl_easy_cleanup(easy);
-    }
+void CallLoop::Release(Transfer& transfer) {
+  CURL* easy = transfer.easy();
+  if (!easy) return;
+  curl_multi_remove_handle(multi_, easy);
+  if (transfer.handle_reusable() && free_.size() < kFreeHandlesMax) {
+    curl_easy_reset(easy);
+    free_.push_back(easy);
+  } else {
+    curl_easy_cleanup(easy);
   }
+}
+
+void CallLoop::Drop(Transfer& transfer) {
+  Release(transfer);
   transfers_.erase(transfer.token());
 }
 

@@ -58,6 +58,7 @@ class CallLoop {
   void Add(Transfer& transfer);
   void Reap();
   void Finish(Transfer& transfer, CURLcode code);
+  void Release(Transfer& transfer);
   void Drop(Transfer& transfer);
   void Publish();
   static uint64_t NowMs();

@@ -82,7 +82,8 @@ std::optional<Endpoint> ParseEndpoint(std::string_view url, std::string_view tls
     if (!rest.starts_with('/') || rest.size() > kUnixPathBytesMax) return std::nullopt;
     endpoint.unix_socket = rest;
     endpoint.text = "unix:" + endpoint.unix_socket;
-    endpoint.origin = scheme + (tls_name.empty() ? "localhost" : std::string(tls_name));
+    endpoint.authority = tls_name.empty() ? "localhost" : std::string(tls_name);
+    endpoint.origin = scheme + endpoint.authority;
     return endpoint;
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
@@ -90,12 +91,10 @@ std::optional<Endpoint> ParseEndpoint(std::string_view url, std::string_view tls
   if (!host) return std::nullopt;
   const std::string port = host->port.empty() ? (endpoint.tls ? "443" : "80") : std::string(host->port);
   endpoint.text = std::string(host->host) + ":" + port;
-  if (tls_name.empty() || !endpoint.tls) {
-    endpoint.origin = scheme + endpoint.text;
-  } else {
-    endpoint.origin = scheme + std::string(tls_name) + ":" + port;
-    endpoint.connect_to = "::" + endpoint.text;
-  }
+  const bool named = endpoint.tls && !tls_name.empty();
+  endpoint.authority = named ? std::string(tls_name) + ":" + port : endpoint.text;
+  endpoint.origin = scheme + endpoint.authority;
+  if (named) endpoint.connect_to = "::" + endpoint.text;
   return endpoint;
 }
 
@@ -124,7 +123,7 @@ Result<void> CheckAllowedHost(std::string_view pattern) {
   std::string_view host = pattern;
   if (host.starts_with("*.")) host.remove_prefix(2);
   if (SplitHost(host)) return {};
-  return Error{ErrorCode::kInvalidArgument, "\"" + LogText(pattern, 200) + "\" is not HOST, *.SUFFIX, HOST:PORT or *.SUFFIX:PORT"};
+  return Error{ErrorCode::kInvalidArgument, "\"" + LogText(pattern, 200) + "\" is not HOST, *.SUFFIX, HOST:PORT, *.SUFFIX:PORT or any"};
 }
 
 ClusterTable::ClusterTable(std::vector<Cluster> clusters, std::vector<std::string> allowed_hosts, Cluster host_defaults, FindMore find_more)
@@ -158,6 +157,7 @@ std::shared_ptr<ActiveCluster> ClusterTable::FindNamed(std::string_view name) {
 
 bool ClusterTable::Allows(std::string_view host, std::string_view port) const {
   return std::any_of(allowed_hosts_.begin(), allowed_hosts_.end(), [&](std::string_view pattern) {
+    if (pattern == "any") return true;
     const bool suffix = pattern.starts_with("*.");
     if (suffix) pattern.remove_prefix(1);  // the dot stays: "*.a.example" is not "bada.example"
     const auto wanted = SplitHost(suffix ? pattern.substr(1) : pattern);

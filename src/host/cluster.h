@@ -43,13 +43,14 @@ struct Cluster {
 
 /// Every field in range, every url one that calls can go to, every file there. The error names the cluster and the remedy.
 Result<void> CheckCluster(const Cluster& cluster);
-/// "host", "*.suffix", either with ":port". The error names the pattern.
+/// "host", "*.suffix", either with ":port"; "any". The error names the pattern.
 Result<void> CheckAllowedHost(std::string_view pattern);
 
 /// One url, taken apart.
 struct Endpoint {
   std::string origin;       ///< "https://auth.example:8443": what connections are kept for
   std::string connect_to;   ///< "::127.0.0.1:8443" where origin has the cluster's tls_name; else empty
+  std::string authority;    ///< "auth.example:8443", "localhost": what Host says unless the call does
   std::string unix_socket;  ///< path; empty: TCP
   std::string text;         ///< for messages: "127.0.0.1:8443", "unix:/run/auth.sock"
   bool tls = false;
@@ -64,6 +65,8 @@ struct ActiveCluster {
   // Of the embedder's thread:
   size_t turn = 0;         ///< endpoint of the next call
   uint32_t in_flight = 0;
+  // Of the client's thread:
+  mutable std::vector<uint32_t> dials = std::vector<uint32_t>(endpoints.size());  ///< connections of HTTP/2 without TLS being made
 };
 
 /// Which upstreams there are. One thread.

@@ -1,4 +1,8 @@
 // One call as a transfer of libcurl. Of the client's thread.
+//
+// HTTP/2 without TLS ("prior knowledge", h2c) needs a detour: libcurl 7.88 puts a second HTTP/2 layer over a kept connection when
+// such a call finds one. So a call first asks for a kept connection as an ordinary HTTP/2 call, which libcurl may not open a socket
+// for; where there is none, it asks again, by prior knowledge, for a new one. Names keep these connections apart from HTTP/1.1's.
 #pragma once
 
 #include <curl/curl.h>
@@ -20,6 +24,8 @@ class Transfer {
   /// Sets everything on `easy`, which is new or reset and is not this object's own. False: out of memory.
   bool Prepare(CURL* easy, uint64_t now_ms);
   CURL* easy() const { return easy_; }
+  /// libcurl 7.88 keeps "trailers are sent" over curl_easy_reset, and then writes before its buffer in the next chunked upload.
+  bool handle_reusable() const { return request_->trailer_lines.empty(); }
   /// The answer is complete, or refused: libcurl need not go on.
   bool over() const { return over_; }
   /// libcurl's verdict. True: another endpoint is to be tried: remove the handle, reset it, Prepare() again.
@@ -42,6 +48,12 @@ class Transfer {
   void SetOver();
   bool IsSent() const;
   void SetHttpVersion(const Endpoint& endpoint);
+  void SetH2c(const Endpoint& endpoint);
+  static curl_socket_t NoSocket(void* self, curlsocktype, curl_sockaddr*);
+  static int OnConnected(void* self, char*, char*, int, int);
+  bool h2c() const;
+  size_t endpoint_index() const { return (request_->endpoint + tried_) % request_->cluster->endpoints.size(); }
+  void EndDial();
   void SetTls(const Endpoint& endpoint);
   void SetBody();
   CallOutcome Outcome(CURLcode code, uint64_t now_ms) const;
@@ -56,6 +68,9 @@ class Transfer {
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   size_t tried_ = 0;            ///< endpoints that could not be connected to
+  enum class Connect : uint8_t { kKept, kKeptAgain, kNew } connect_ = Connect::kKept;  ///< of h2c
+  bool no_kept_ = false;        ///< there was no kept connection
+  bool dialing_ = false;        ///< counted in ActiveCluster::dials
   uint64_t started_ms_ = 0;
   size_t sent_ = 0;             ///< bytes of request_->body that libcurl has
   bool rewindable_ = true;      ///< request_->body still has all from the start

@@ -219,6 +219,27 @@ TEST_F(MemhostTest, PropertiesThatFollowFromTheMessage) {
   EXPECT_EQ(journal.size(), 5u);
 }
 
+TEST_F(MemhostTest, ALocalResponseToGrpcIsTrailersOnly) {
+  Add({.request_headers = {Do([](HttpStream& s) {
+         s.SendLocalResponse({.status = 403, .headers = {{"x-why", "no"}}, .body = "50% no\n", .details = "", .grpc_status = 7});
+       })}});
+  auto answer = [&](HeaderList headers) {
+    return RunStream(world, list, {.headers = RequestHeaders("POST", "/s/M", std::move(headers)), .body = {"x"}}, Answer(200, "")).response;
+  };
+  for (const char* type : {"application/grpc", "application/grpc+proto"}) {
+    const HttpMessage response = answer({{"content-type", type}});
+    EXPECT_EQ(response.headers, (HeaderList{{":status", "200"}, {"x-why", "no"}, {"content-type", "application/grpc"}, {"grpc-status", "7"},
+                                            {"grpc-message", "50%25 no%0A"}}));
+    EXPECT_EQ(response.BodyText(), "");
+  }
+  for (HeaderList headers : {HeaderList{}, HeaderList{{"content-type", "application/grpc-web"}}}) {
+    const HttpMessage response = answer(headers);
+    EXPECT_EQ(JoinedValues(response.headers, ":status"), "403");
+    EXPECT_EQ(JoinedValues(response.headers, "grpc-status"), std::nullopt);
+    EXPECT_EQ(response.BodyText(), "50% no\n");
+  }
+}
+
 TEST_F(MemhostTest, RewindBringsTheSameStreamAgain) {
   Add({.request_headers = {SetHeader(HeaderMapKind::kRequestHeaders, "x-a", "1")},
        .response_headers = {Do([](HttpStream& s) { s.headers(HeaderMapKind::kResponseHeaders)->Replace(":status", "500"); })}});

@@ -69,7 +69,8 @@ void Core::Rejected(std::string_view call, std::string_view reason) {
   statistics.Rejected(call, reason);
 }
 
-void Core::CallEnded(std::string_view, std::string_view outcome, uint64_t) {
+void Core::CallEnded(std::string_view upstream, std::string_view outcome, uint64_t duration_ns) {
+  statistics.CallEnded(upstream, outcome, duration_ns);
   if (outcome == kCancelled) {
     ++stats.calls_cancelled;
   } else if (outcome != kEndedOk) {

@@ -18,7 +18,10 @@ std::string TextOf(const HttpAnswer& answer) {
 
 Callout* ProxyWasmPlugin::Waiting(CallToken token) {
   Callout* callout = vm_ ? vm_->callouts().FindToken(token) : nullptr;
-  if (callout == nullptr) ++core_.stats.answers_dropped;
+  if (callout == nullptr) {
+    ++core_.stats.answers_dropped;
+    core_.statistics.AnswerDropped();
+  }
   return callout;
 }
 

@@ -68,4 +68,16 @@ void Statistics::Rejected(std::string_view call, std::string_view status) {
   cell->Add(1);
 }
 
+void Statistics::CallEnded(std::string_view upstream, std::string_view outcome, uint64_t ns) {
+  if (upstreams_.size() >= kUpstreamsMax && !upstreams_.contains(upstream)) upstream = "other";
+  Upstream& of = upstreams_[std::string(upstream)];
+  if (of.seconds == nullptr) of.seconds = Cells(OwnMetric::kCallSeconds, {upstream});
+  OwnCell*& cell = of.outcomes[std::string(outcome)];
+  if (cell == nullptr) cell = Cells(OwnMetric::kCalls, {upstream, outcome});
+  AddDuration(of.seconds, ns);
+  cell->Add(1);
+}
+
+void Statistics::AnswerDropped() { Cells(OwnMetric::kAnswersDropped)->Add(1); }
+
 }  // namespace weir::proxy_wasm

@@ -38,6 +38,11 @@ class Statistics {
   void Stream() { streams_->Add(1); }
   /// A host call whose status was swallowed.
   void Rejected(std::string_view call, std::string_view status);
+  /// A call to an upstream is over. Where a plugin may name any host, those after the first kUpstreamsMax are counted as "other".
+  void CallEnded(std::string_view upstream, std::string_view outcome, uint64_t ns);
+  /// The answer to a call whose context or instance is gone.
+  void AnswerDropped();
+  static constexpr size_t kUpstreamsMax = 100;
 
  private:
   struct PerCallback {
@@ -57,6 +62,11 @@ class Statistics {
   OwnCell* instances_;
   OwnCell* streams_;
   std::map<std::pair<std::string, std::string>, OwnCell*, std::less<>> rejected_;  ///< bounded: calls times statuses
+  struct Upstream {
+    OwnCell* seconds = nullptr;
+    std::map<std::string, OwnCell*, std::less<>> outcomes;
+  };
+  std::map<std::string, Upstream, std::less<>> upstreams_;
 };
 
 }  // namespace weir::proxy_wasm

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memhost/given_properties.h"
 #include "weir/http.h"
 
 namespace weir::scenarios {
@@ -28,6 +29,7 @@ struct Exchange {
   HeaderList request_headers, request_trailers;
   std::vector<std::string> request_body;
   std::string status = "200";
+  GivenProperties given;
   HeaderList response_headers, response_trailers;
   std::vector<std::string> response_body;
   bool upstream_given = false;  ///< without: 200 with the body "upstream"
@@ -52,6 +54,8 @@ class ExchangeParser {
   /// What the exchange, or the file, must not end without. Empty: nothing is missing.
   std::string End() const;
   bool empty() const { return exchanges_.empty(); }
+  /// Whether the lines now are of a request.
+  bool in_request() const { return section_ == Section::kRequest; }
   std::vector<Exchange>& exchanges() { return exchanges_; }
 
  private:

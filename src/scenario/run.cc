@@ -63,7 +63,8 @@ std::optional<std::string_view> LoggedBy(std::string_view plugin, std::string_vi
 std::vector<std::string> RunExchange(MemoryHost& world, std::span<Plugin* const> chain, const Exchange& exchange) {
   Problems problems;
   const StreamOutcome outcome =
-      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); });
+      RunStream(world, chain, RequestOf(exchange), [&](const HttpMessage&) { return ResponseOf(exchange); }, kStreamWaitMs,
+                exchange.given);
   if (exchange.expect_upstream == Exchange::Upstream::kNothing) {
     if (outcome.upstream) problems.list.push_back("upstream: it was asked, and should not have been");
   } else if (exchange.expect_upstream == Exchange::Upstream::kMessage) {

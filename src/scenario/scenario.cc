@@ -35,8 +35,15 @@ class Parser {
     if (word == "config") return Config(rest);
     if (word == "max-body") return MaxBody(rest);
     if (word == "only") return Only(rest);
+    if (word == "node") return Node(rest);
+    if (word == "variable") return Variable(rest);
+    if (word == "property") return Property(rest);
     if (word == "request" && scenario_.plugins.empty()) return "a scenario needs a plugin";
-    return exchanges_.Line(word, rest, number);
+    std::string message = exchanges_.Line(word, rest, number);
+    if (word == "request" && message.empty()) {
+      for (const auto& [name, value] : scenario_.variables) exchanges_.exchanges().back().given.Give("ngx." + name, value);
+    }
+    return message;
   }
 
   PluginLine* Find(std::string_view name) {
@@ -89,6 +96,32 @@ class Parser {
   std::string Only(std::string_view rest) {
     if ((rest != "memory" && rest != "nginx") || !exchanges_.empty()) return "wants memory or nginx, before the first request";
     return scenario_.only = rest, "";
+  }
+  std::string Node(std::string_view rest) {
+    if (scenario_.plugins.empty() || !exchanges_.empty()) return "node comes after the plugins, before the first request";
+    weir::Node node;
+    while (!rest.empty()) {
+      const std::string_view option = Word(&rest);
+      const size_t equals = std::min(option.find('='), option.size());
+      const std::string_view key = option.substr(0, equals), value = option.substr(std::min(equals + 1, option.size()));
+      if (!node.Set(key, value)) return "wants id, cluster, region, zone, sub_zone or metadata.NAME with =VALUE, not \"" + std::string(option) + "\"";
+    }
+    for (PluginLine& plugin : scenario_.plugins) plugin.spec.node = node;
+    return "";
+  }
+  std::string Variable(std::string_view rest) {
+    const std::string_view name = Word(&rest);
+    auto text = Text(rest);
+    if (name.empty() || !text) return "wants NAME TEXT";
+    if (!exchanges_.empty()) return "variables come before the first request";
+    return scenario_.variables.emplace_back(name, *text), "";
+  }
+  std::string Property(std::string_view rest) {
+    const std::string_view path = Word(&rest);
+    auto text = Text(rest);
+    if (!exchanges_.in_request() || !text) return "wants PATH VALUE, under request";
+    if (scenario_.only != "memory") return "needs \"only memory\" above: a proxy has its own values";
+    return exchanges_.exchanges().back().given.Give(path, *text);
   }
 
   Scenario scenario_;

@@ -20,6 +20,7 @@ struct Scenario {
   std::string about;
   std::string only;  ///< "", "memory" or "nginx"
   std::vector<PluginLine> plugins;
+  HeaderList variables;  ///< "ngx.NAME" before each exchange
   std::vector<Exchange> exchanges;
 };
 

@@ -1,8 +1,10 @@
 """The example plugins of plugins/, at the work that their READMEs promise, with the configuration files that lie beside them."""
 import guests
 from cases import Skip, case, each, equal, has, lacks
+from cases_calls import Stopper
 from client import request
 from harness import plugin
+from upstream import Upstream
 
 PLUGINS = guests.TESTS.parent / "plugins"
 LOCATIONS = "location / { weir p; proxy_pass http://up; }"
@@ -56,6 +58,31 @@ def rust_auth(t):
         equal(request(n.port, "/echo", [("Authorization", f"Bearer {token}")]).status, 401, token)
     equal(request(n.port, "/static/../echo").status, 401)
     equal((request(n.port, "/health").status == 401, request(n.port, "/static/a").status == 401), (False, False))
+
+
+@case()
+def rust_extauth(t):
+    """Only a yes of the service lets a request pass; a no goes to the client as it is; silence is 503."""
+    service = Upstream()
+    t.made.append(Stopper(service))
+    n = served(t, "rust-extauth.wasm", f"config={PLUGINS}/rust/extauth/extauth.json; weir_cluster authz http://127.0.0.1:{service.port}")
+    service.script = (200, [("X-Auth-User", "alice"), ("Content-Length", 0)], b"")
+    r = request(n.port, "/echo?q", [("Authorization", "let me in"), ("X-Auth-User", "root"), ("X-Other", "1")], b"body")
+    equal((r.status, t.up.last().values("x-auth-user"), t.up.last().body), (200, ["alice"], b"body"))
+    asked = service.last()
+    equal((asked.method, asked.target, asked.get("authorization"), asked.get("x-other")), ("GET", "/check", "let me in", None))
+    equal((asked.get("x-original-method"), asked.get("x-original-path"), asked.get("x-original-host")), ("POST", "/echo?q", "weir.test"))
+    count = t.up.count
+    service.script = (401, [("WWW-Authenticate", "Basic"), ("Content-Type", "text/plain"), ("Content-Length", 4), ("X-Inner", "1")], b"who?")
+    r = request(n.port, "/echo")
+    equal((r.status, r.body, r.values("www-authenticate"), r.values("x-inner")), (401, b"who?", ["Basic"], []))
+    service.script = (500, [("Content-Length", 0)], b"")
+    equal(request(n.port, "/echo").status, 503)
+    service.stop()
+    equal((request(n.port, "/echo").status, t.up.count), (503, count))
+    n.write(f"weir_plugin p {plugin('rust-extauth.wasm')} 'config_inline={{\"upstream\":\"authz\",\"path\":\"/\",\"open\":true}}'; weir_cluster authz http://127.0.0.1:1;", LOCATIONS)
+    n.reload()
+    equal(request(n.port, "/echo").status, 200)
 
 
 @case()

@@ -122,7 +122,8 @@ def check_headers(got, wanted, absent, what):
         equal(got(name), [], f"{what} {name}")
 
 
-def check(t, n, one):
+def check(t, connect, one):
+    """`connect(timeout)` is a Connection. Returns nothing; log lines are the caller's."""
     before, request = t.up.count, one.request
     t.up.script = answer_of(one.upstream)
     method, target = request.line
@@ -131,7 +132,7 @@ def check(t, n, one):
     data = message(method, target, headers, request.whole(), chunks=request.body or [] if chunked else None, host="example.test")
     reset = one.expect_client.line[0] == "reset"
     try:
-        with Connection(n.port, timeout=HELD_S if reset else 15) as c:
+        with connect(HELD_S if reset else 15) as c:
             c.send(data)
             response = c.read(head=method == "HEAD")
     except (ConnectionError, TimeoutError):
@@ -153,7 +154,6 @@ def check(t, n, one):
         check_headers(seen.values, one.expect_upstream.headers, one.expect_upstream.absent, "upstream")
         if one.expect_upstream.body is not None:
             equal(seen.body, one.expect_upstream.whole(), "upstream body")
-    check_logs(n, one.logs)
 
 
 def said(n, name):
@@ -198,4 +198,5 @@ def scenario(t, path):
     for i, one in enumerate(s.exchanges):
         if i:
             n.mark()
-        check(t, n, one)
+        check(t, lambda timeout: Connection(n.port, timeout=timeout), one)
+        check_logs(n, one.logs)

@@ -4,9 +4,13 @@
   /sized/N   N bytes with Content-Length        /chunked/N/COUNT  COUNT chunks of N bytes      /close/N  N bytes, ended by closing
   /slow/MS   "slow" after MS milliseconds       /drip/N/MS        N chunks, MS apart           /gzip     compressed by itself
   /status/CODE  that status, a small body (none for 204 and 304)                               /reset    closes without an answer
-  /cut/N     promises N bytes, sends half, closes
+  /cut/N     promises N bytes, sends half, closes                /rst      resets the connection
+  /hold      waits until `release` is set, or the client left (counted in `left`)
+  /trailers  a chunked body with the trailer x-trailer
+  /auth      200 and x-user for x-token "good", 403 for another, 401 without
 """
 import gzip
+import select
 import socket
 import socketserver
 import threading
@@ -53,6 +57,8 @@ def read_request(f):
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self.server.lock:
+            self.server.connections += 1
         try:
             while request := read_request(self.rfile):
                 with self.server.lock:
@@ -108,6 +114,26 @@ class Handler(socketserver.StreamRequestHandler):
             self.send(numbers[0], [*plain, ("ETag", '"v1"'), *length], body, head=head)
         elif kind == "reset":
             return False
+        elif kind == "rst":
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.rfile.close()
+            self.wfile.close()
+            self.request.close()
+            return False
+        elif kind == "hold":
+            while not self.server.release.wait(0.01):
+                if select.select([self.request], [], [], 0)[0]:
+                    with self.server.lock:
+                        self.server.left += 1
+                    return False
+            self.send(200, [*plain, ("Content-Length", 4)], b"held", head=head)
+        elif kind == "trailers":
+            self.send(200, [*plain, ("Transfer-Encoding", "chunked"), ("Trailer", "x-trailer")], b"", head=True)
+            self.wfile.write(b"4\r\nbody\r\n0\r\nX-Trailer: t\r\n\r\n")
+        elif kind == "auth":
+            token = request.get("X-Token")
+            status, headers, body = (200, [("X-User", "alice")], b"") if token == "good" else (403, [], b"no\n") if token else (401, [], b"who?\n")
+            self.send(status, [*plain, *headers, ("Content-Length", len(body))], body, head=head)
         elif kind == "cut":
             self.send(200, [*plain, ("Content-Length", numbers[0])], b"h" * (numbers[0] // 2), head=head)
             return False
@@ -127,6 +153,7 @@ class Upstream(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.port = self.server_address[1]
         self.lock, self.requests, self.count, self.keep = threading.Lock(), [], 0, 1000
+        self.connections, self.left, self.release = 0, 0, threading.Event()
         self.script = None  # (status, headers, bytes of the body): answers everything with it, whatever the path says
         threading.Thread(target=self.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
 

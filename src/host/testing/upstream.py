@@ -146,6 +146,8 @@ def serve_connection(connection, context):
             connection = context.wrap_socket(connection, server_side=True)
             if connection.selected_alpn_protocol() == "h2":
                 return serve_http2(connection, number)
+        elif connection.recv(1, socket.MSG_PEEK) == b"\x16":  # TLS where there is none
+            return connection.sendall(answer(b"", b"400 Bad Request"))
         stream = connection.makefile("rb")
         while (request := read_request(stream)) and serve_one(connection, number, *request):
             pass
@@ -272,7 +274,7 @@ class Http2:
         path = dict(headers).get(":path", "")
         if path.startswith("/raw/") or not headers:
             return
-        word, _, rest = path.lstrip("/").partition("/")
+        word, _, rest = path.partition("?")[0].lstrip("/").partition("/")
         more, end = [], True
         if word == "echo":
             data = "".join(f"{k}: {v}\n" for k, v in headers).encode() + body
