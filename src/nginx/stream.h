@@ -72,6 +72,12 @@ class ChainBuilder {
   ngx_chain_t** end_ = &chain_;
 };
 
+/// Taken: nginx may use its memory again.
+inline void Consume(ngx_buf_t* buf) {
+  buf->pos = buf->last;
+  buf->file_pos = buf->file_last;
+}
+
 class NgxStream final : public HttpExchange {
  public:
   /// Null: this request has none. Finds it again after an internal redirect wiped nginx's own pointer.
