@@ -53,7 +53,6 @@ TEST_F(MemoryTcpTest, NothingIsReadBeforeTheConnection) {
   tcp.Connect();
   tcp.Feed(kUp, "the backend cannot speak yet");
   EXPECT_EQ(tcp.unread(kUp), 28u);
-  a.down = {kPauseStep};
   EXPECT_TRUE(tcp.Turn(0));  // the early bytes
   EXPECT_FALSE(tcp.connected());
   a.stream->Resume(kDown);
