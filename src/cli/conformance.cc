@@ -118,13 +118,26 @@ json::object ExchangeOf(const scenarios::Exchange& one) {
   return made;
 }
 
+/// As weir_plugin's `allow=` has it; empty: all.
+std::string AllowText(const Allow& allow) {
+  std::string text;
+  auto add = [&](const std::string& item) { text += (text.empty() ? "" : ",") + item; };
+  if (allow.functions) {
+    for (const std::string& name : *allow.functions) add(name);
+    if (allow.functions->empty()) add("none");
+  }
+  for (const std::string& name : allow.upstreams.value_or(std::vector<std::string>())) add("upstream:" + name);
+  for (const std::string& name : allow.foreign.value_or(std::vector<std::string>())) add("foreign:" + name);
+  return text;
+}
+
 json::object PluginOf(const conformance::CasePlugin& plugin, const std::string& wasm) {
   const PluginSpec& spec = plugin.spec;
   const Limits usual;
   json::array environment;
   for (const auto& [name, value] : spec.environment) environment.push_back(json::string(name + "=" + value));
   return {{"name", spec.name}, {"wasm", wasm}, {"configuration", Latin1(spec.configuration)}, {"vm_configuration", Latin1(spec.vm_configuration)},
-          {"root_id", spec.root_id}, {"vm_id", spec.vm_id}, {"environment", std::move(environment)},
+          {"allow", AllowText(spec.allow)}, {"root_id", spec.root_id}, {"vm_id", spec.vm_id}, {"environment", std::move(environment)},
           {"memory_bytes", spec.limits.memory_bytes == usual.memory_bytes ? 0 : spec.limits.memory_bytes},
           {"callback_ms", spec.limits.callback_ms == usual.callback_ms ? 0 : spec.limits.callback_ms},
           {"body_bytes", spec.limits.body_bytes == usual.body_bytes ? 0 : spec.limits.body_bytes},

@@ -49,4 +49,10 @@ class ChainBuilder {
   ngx_chain_t** end_ = &chain_;
 };
 
+/// Taken: nginx may use its memory again.
+inline void Consume(ngx_buf_t* buf) {
+  buf->pos = buf->last;
+  buf->file_pos = buf->file_last;
+}
+
 }  // namespace weir::nginx

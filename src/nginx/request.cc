@@ -54,11 +54,8 @@ bool ProxySpeaksHttp11(ngx_http_request_t* r) {
   return false;
 }
 
-void Consume(ngx_chain_t* in) {
-  for (; in != nullptr; in = in->next) {
-    in->buf->pos = in->buf->last;
-    in->buf->file_pos = in->buf->file_last;
-  }
+void ConsumeAll(ngx_chain_t* in) {
+  for (; in != nullptr; in = in->next) Consume(in->buf);
 }
 
 }  // namespace
@@ -175,8 +172,8 @@ ngx_int_t NgxStream::RequestBody(ngx_chain_t* in) noexcept {
   const bool streaming = request_state_ == RequestState::kStreaming;
   if (!streaming && request_state_ != RequestState::kReading) {
     if (request_state_ == RequestState::kAnswered) {
-      Consume(std::exchange(request_held_, nullptr));
-      Consume(in);
+      ConsumeAll(std::exchange(request_held_, nullptr));
+      ConsumeAll(in);
       in = nullptr;
     }
     return g_module.next_request_body_filter(r_, in);
@@ -201,7 +198,7 @@ ngx_int_t NgxStream::RequestBody(ngx_chain_t* in) noexcept {
     if (!TakeRequestChunk(buf, &out)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   }
   if (request_stop_ != Verdict::kContinue) {
-    Consume(std::exchange(request_held_, nullptr));
+    ConsumeAll(std::exchange(request_held_, nullptr));
     return g_module.next_request_body_filter(r_, nullptr);
   }
   if (streaming && body_out_end_ && body_changed_ && !upstream_chunked_) {

@@ -89,7 +89,11 @@ HeaderMap* NgxStream::headers(HeaderMapKind kind) {
 /// Chunked and HTTP/2 responses can have some.
 HeaderMap* NgxStream::AddTrailers(Direction direction) {
   if (direction == Direction::kRequest || response_state_ == ResponseState::kNone) return nullptr;
-  if (!r_->chunked && r_->stream == nullptr) {
+  bool framed = r_->chunked;
+#if (NGX_HTTP_V2)
+  framed = framed || r_->stream != nullptr;
+#endif
+  if (!framed) {
     if (response_state_ >= ResponseState::kBody || r_->http_version < NGX_HTTP_VERSION_11) return nullptr;
     auto* location = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
     if (location->chunked_transfer_encoding == 0) return nullptr;

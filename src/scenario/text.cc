@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/log.h"
+
 namespace weir::scenarios {
 
 std::string_view Trim(std::string_view text) {
@@ -104,6 +106,11 @@ std::optional<uint32_t> Milliseconds(std::string_view text) {
 std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_view value) {
   if (key == "root_id") return spec->root_id = value, "";
   if (key == "vm_id") return spec->vm_id = value, "";
+  if (key == "stderr_level") {
+    const auto level = LogLevelOf(value);
+    if (level) spec->stderr_level = *level;
+    return level ? "" : "stderr_level wants trace, debug, info, warn, error or critical";
+  }
   if (key == "vm_config") return spec->vm_configuration = value, "";
   if (key == "env") {
     const size_t equals = value.find('=');

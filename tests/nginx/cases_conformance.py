@@ -56,7 +56,7 @@ def plugin_lines(n, folder, run, prefix):
             options.append(f"config={n.file(f'{name}.conf', p['configuration'].encode('latin-1'))}")
         options += [f"env={e}" for e in p["environment"]]
         options += [f"{key}={p[field]}{unit}" for key, field, unit in
-                    (("vm_config", "vm_configuration", ""), ("root_id", "root_id", ""), ("vm_id", "vm_id", ""), ("memory", "memory_bytes", ""),
+                    (("allow", "allow", ""), ("vm_config", "vm_configuration", ""), ("root_id", "root_id", ""), ("vm_id", "vm_id", ""), ("memory", "memory_bytes", ""),
                      ("timeout", "callback_ms", "ms")) if p[field]]
         lines.append(f"weir_plugin {name} {folder / p['wasm']} {' '.join(quoted(o) for o in options)};")
     return lines

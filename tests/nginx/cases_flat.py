@@ -5,11 +5,11 @@ import time
 
 from big import BLOCK, CountingUpstream, Growth, download, upload
 from cases import case, each, equal, site
-from client import Connection, message
+from client import Connection, h2, message
 from harness import wait_for
 
 MB = 1 << 20
-SIZE = int(os.environ.get("WEIR_BIG_MB", "100")) * MB  # of each body
+SIZE = int(os.environ.get("WEIR_BIG_MB", "64")) * MB  # of each body
 FLAT_KB = 6 * 1024  # more than a few buffers, less than a tenth of the least of the bodies
 
 
@@ -27,10 +27,15 @@ def main(t):
       location /files/ { alias {dir}/www/; }
       location /sendfile/ { sendfile on; alias {dir}/www/; }
       location /threads/ { aio threads; directio 1m; alias {dir}/www/; }
+      location /before/ { add_before_body /part; addition_types *; proxy_pass http://127.0.0.1:%d/; }
+      location /after/ { add_after_body /part; addition_types *; proxy_pass http://127.0.0.1:%d/; }
+      location /around/ { add_before_body /part; add_after_body /part; addition_types *; proxy_pass http://127.0.0.1:%d/; }
+      location /part { limit_rate 200k; alias {dir}/www/part.txt; }
       location /limited/ { limit_rate 400m; proxy_pass http://127.0.0.1:%d/; }
-    """.replace("weir s; client_max_body_size 0; proxy_pass http://127.0.0.1:%d;", "weir s; client_max_body_size 0;") % ((counting.port,) * 7))
+    """.replace("weir s; client_max_body_size 0; proxy_pass http://127.0.0.1:%d;", "weir s; client_max_body_size 0;") % ((counting.port,) * 10))
     n.counting = counting
     n.file("www/big.txt", BLOCK * (SIZE // len(BLOCK)))
+    n.file("www/part.txt", b"x" * 70000)
     n.start()
     with Connection(n.port) as c:  # warm: what is allocated once
         for target, commands in (("/", ""), ("/stream", "rb shout")):
@@ -69,6 +74,47 @@ def upload_to_a_slow_upstream(t, n, commands):
     finally:
         n.counting.pace = 0
     assert (grew := growth.kb()) < FLAT_KB, f"grew by {grew} kB"
+
+
+@each([("looks on", "", 0), ("changes each chunk", "rb shout", 0), ("slow, looks on", "", 20), ("slow, changes each chunk", "rb shout", 20), ("slow, grows at the end", "rb append !", 20)], main)
+def upload_over_http2(t, n, commands, pace):
+    size = 20 * MB if pace else SIZE
+    n.file("upload", BLOCK * (size // len(BLOCK)))
+    size = size // len(BLOCK) * len(BLOCK)
+    growth = Growth(worker(n))
+    n.counting.pace = pace * MB
+    try:
+        for target in ("/stream", "/") if not pace else ("/stream",):
+            r = h2(n.h2, target, {"x-do": commands}, method="POST", arguments=("--data-binary", f"@{n.dir}/upload"), timeout=60)
+            equal(r.text, f"{size + ('append' in commands)} {'chunked' if target == '/stream' else 'sized'}")
+    finally:
+        n.counting.pace = 0
+    assert (grew := growth.kb()) < FLAT_KB, f"grew by {grew} kB"
+
+
+@case(main)
+def upload_byte_by_byte(t, n):
+    """Each byte is an event of its own, in a request that is streamed, and in one that is read whole."""
+    for target, frame in (("/stream", "chunked"), ("/", "sized")):
+        for chunked in (False, True):
+            with Connection(n.port) as c:
+                c.send(message("POST", target, [("x-do", "rb shout;rb append !"), ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "40")]))
+                for _ in range(40):
+                    c.send(b"1\r\na\r\n" if chunked else b"a")
+                    time.sleep(0.002)
+                c.send(b"0\r\n\r\n" if chunked else b"")
+                equal(c.read().text, f"41 {frame}")
+
+
+@each([("before", "/before/"), ("after", "/after/"), ("both", "/around/")], main)
+def a_subrequest_is_in_the_way(t, n, target):
+    """The changed body cannot leave while the part before it is not there yet: it waits, and all of it comes in order."""
+    with Connection(n.port) as c:
+        for _ in range(2):
+            c.send(message("GET", f"{target}{2 * MB}", [("x-do", "sb shout")]))
+            r = c.read()
+            wanted = (b"x" * 70000 if target != "/after/" else b"") + (BLOCK * 33)[:2 * MB].upper() + (b"x" * 70000 if target != "/before/" else b"")
+            assert r.complete and r.body == wanted, (r.complete, len(r.body), len(wanted))
 
 
 @case(main)

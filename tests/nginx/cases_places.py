@@ -35,7 +35,7 @@ def main(t):
       location /last { rewrite ^/last(.*)$ /echo/moved$1 last; }
       location /ssi/ { weir s; ssi on; ssi_types text/plain; }
       location /part { weir s; proxy_pass http://up/sized/4; }
-      location /auth/ { weir s; auth_request /check; proxy_pass http://up; }
+      location /auth/ { weir s; auth_request /check; proxy_pass http://up/echo/; }
       location = /check { weir s; internal; proxy_pass http://up/status/204; proxy_pass_request_body off; proxy_set_header Content-Length ""; }
       location /denied/ { weir s; auth_request /check403; proxy_pass http://up; }
       location = /check403 { weir s; internal; proxy_pass http://up/status/403; }
