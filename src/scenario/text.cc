@@ -110,6 +110,11 @@ std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_
     if (equals == value.npos) return "env wants NAME=VALUE";
     return spec->environment.emplace_back(value.substr(0, equals), value.substr(equals + 1)), "";
   }
+  if (key == "allow") {
+    auto allow = ParseAllow(value);
+    if (!allow) return allow.error().message;
+    return spec->allow = *std::move(allow), "";
+  }
   if (key == "memory") {
     auto size = Size(value);
     if (!size) return "memory wants a size such as 16m";
