@@ -35,5 +35,5 @@ add_library(nginx_headers INTERFACE)
 add_library(nginx::headers ALIAS nginx_headers)
 target_include_directories(nginx_headers SYSTEM INTERFACE
   "${nginx_config}/objs" "${nginx_config}/src/core" "${nginx_config}/src/event" "${nginx_config}/src/event/modules"
-  "${nginx_config}/src/os/unix" "${nginx_config}/src/http" "${nginx_config}/src/http/modules"
+  "${nginx_config}/src/os/unix" "${nginx_config}/src/stream" "${nginx_config}/src/http" "${nginx_config}/src/http/modules"
   "${nginx_config}/src/http/v2")

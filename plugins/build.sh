@@ -48,7 +48,7 @@ debian_cargo() {
 build_rust() {
   local name
   debian_cargo build --release --locked --target wasm32-wasip1 -Z build-std=std,panic_abort
-  for name in noop headers auth body extauth; do
+  for name in noop headers auth body extauth redisguard; do
     cp "$cache/plugins-target/wasm32-wasip1/release/weir_example_$name.wasm" "$1/rust-$name.wasm"
   done
 }

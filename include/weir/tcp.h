@@ -49,7 +49,7 @@ class TcpStream : public Stream {
 class TcpFilter {
  public:
   virtual ~TcpFilter() = default;
-  /// kPause: the backend is not connected. Client data is shown meanwhile, and kContinue to that lets the connection go on too.
+  /// kPause: the backend is not connected until Resume(kDownstream), or, with HeaderPause::kHeadersOnly, kContinue to client data.
   virtual FilterStatus OnNewConnection() = 0;
   /// `bytes`: size of TcpStream::data(), all that is held. `end`: that peer sends no more (it may still read).
   virtual FilterStatus OnData(TcpSide side, size_t bytes, EndOfStream end) = 0;

@@ -93,7 +93,7 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
         ->group("Of the plugin before it");
   }
   AddMany(*run, "--listen", flags.listen, "where to listen (default 127.0.0.1:8080); may be repeated", "ADDRESS:PORT");
-  run->add_option("--to", flags.to, "upstream: http://HOST:PORT or https://HOST:PORT (default: a built-in page)")->type_name("URL");
+  run->add_option("--to", flags.to, "upstream: http://HOST:PORT or https://HOST:PORT (default: a built-in page); tcp://HOST:PORT for plugins of TCP")->type_name("URL");
   AddMany(*run, "--cluster", flags.clusters, "what plugins may call by that name: authz=https://authz.internal:8443", "NAME=URL");
   AddMany(*run, "--allow-host", flags.allow_hosts, "a host that plugins may call by its own name: HOST[:PORT], *.DOMAIN or any", "HOST");
   run->add_option("--tls-certificate", flags.certificate, "listen with TLS: certificate chain, PEM")->type_name("FILE");
@@ -338,7 +338,12 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
   out.config.allow_hosts = flags.allow_hosts;
   RunRoute route;
   for (const RunPlugin& plugin : out.config.plugins) route.plugins.push_back(plugin.name);
-  if (!flags.to.empty()) {
+  if (flags.to.starts_with("tcp:")) {
+    Result<std::string> to = ParseTcpUrl(flags.to);
+    if (!to) return Usage("--to " + to.error().message);
+    if (flags.http2) return Usage("--http2 is for HTTP, and --to " + flags.to + " for TCP: leave out one");
+    out.config.tcp_to = *std::move(to);
+  } else if (!flags.to.empty()) {
     Result<RunUpstream> upstream = ParseUpstreamUrl(flags.to, "upstream");
     if (!upstream) return Usage("--to " + upstream.error().message);
     out.config.upstreams.push_back(*std::move(upstream));

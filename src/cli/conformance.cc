@@ -2,12 +2,17 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
 
 #include "cli/terminal.h"
 #include "conformance/coverage.h"
@@ -113,13 +118,26 @@ json::object ExchangeOf(const scenarios::Exchange& one) {
   return made;
 }
 
+/// As weir_plugin's `allow=` has it; empty: all.
+std::string AllowText(const Allow& allow) {
+  std::string text;
+  auto add = [&](const std::string& item) { text += (text.empty() ? "" : ",") + item; };
+  if (allow.functions) {
+    for (const std::string& name : *allow.functions) add(name);
+    if (allow.functions->empty()) add("none");
+  }
+  for (const std::string& name : allow.upstreams.value_or(std::vector<std::string>())) add("upstream:" + name);
+  for (const std::string& name : allow.foreign.value_or(std::vector<std::string>())) add("foreign:" + name);
+  return text;
+}
+
 json::object PluginOf(const conformance::CasePlugin& plugin, const std::string& wasm) {
   const PluginSpec& spec = plugin.spec;
   const Limits usual;
   json::array environment;
   for (const auto& [name, value] : spec.environment) environment.push_back(json::string(name + "=" + value));
   return {{"name", spec.name}, {"wasm", wasm}, {"configuration", Latin1(spec.configuration)}, {"vm_configuration", Latin1(spec.vm_configuration)},
-          {"root_id", spec.root_id}, {"vm_id", spec.vm_id}, {"environment", std::move(environment)},
+          {"allow", AllowText(spec.allow)}, {"root_id", spec.root_id}, {"vm_id", spec.vm_id}, {"environment", std::move(environment)},
           {"memory_bytes", spec.limits.memory_bytes == usual.memory_bytes ? 0 : spec.limits.memory_bytes},
           {"callback_ms", spec.limits.callback_ms == usual.callback_ms ? 0 : spec.limits.callback_ms},
           {"body_bytes", spec.limits.body_bytes == usual.body_bytes ? 0 : spec.limits.body_bytes},
@@ -136,6 +154,14 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   for (const auto& exchange : one.exchanges) exchanges.push_back(ExchangeOf(exchange));
   for (const auto& event : one.events) {
     const bool wait = event.kind == conformance::Event::Kind::kWait;
+    if (event.kind == conformance::Event::Kind::kForeign) {
+      events.push_back(json::object{{"foreign", event.id}, {"bytes", Latin1(event.bytes)}});
+      continue;
+    }
+    if (event.kind == conformance::Event::Kind::kTcp) {
+      events.push_back(json::object{{"tcp", event.what}, {"bytes", Latin1(event.bytes)}});
+      continue;
+    }
     events.push_back(wait ? json::object{{"wait_ms", event.wait_ms}} : json::object{{"exchange", event.exchange}});
   }
   json::array clusters;
@@ -200,29 +226,59 @@ void PrintJson(const std::vector<Failure>& failures, const std::map<std::string,
   std::printf("%s\n", json::serialize(all).c_str());
 }
 
+/// What became of one case.
+struct Outcome {
+  std::vector<Failure> failures;
+  size_t passed = 0, failed = 0;  ///< runs
+};
+
+/// Plays all of them on as many threads as there are processors, each with an engine of its own.
+Result<std::vector<Outcome>> PlayEach(const std::vector<const Case*>& cases) {
+  constexpr unsigned kThreadsMax = 8;
+  std::vector<Outcome> outcomes(cases.size());
+  std::vector<std::unique_ptr<conformance::Runner>> runners;
+  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, kThreadsMax); ++i) {
+    WEIR_TRY(auto runner, conformance::Runner::Create());
+    runners.push_back(std::move(runner));
+  }
+  Progress progress(cases.size());
+  std::mutex shown;
+  std::atomic<size_t> next = 0;
+  auto play = [&](conformance::Runner& runner) {
+    for (size_t i = next++; i < cases.size(); i = next++) {
+      Outcome& outcome = outcomes[i];
+      for (const Run& run : RunsOf(*cases[i])) {
+        const auto problems = runner.Play(run);
+        ++(problems.empty() ? outcome.passed : outcome.failed);
+        for (const std::string& problem : problems) outcome.failures.push_back({cases[i]->name, run.Mode(), problem});
+      }
+      const std::lock_guard lock(shown);
+      progress.Step(cases[i]->name);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < runners.size(); ++i) threads.emplace_back(play, std::ref(*runners[i]));
+  play(*runners[0]);
+  for (std::thread& thread : threads) thread.join();
+  return outcomes;
+}
+
 int PlayAll(const std::vector<const Case*>& cases, bool as_json) {
-  auto runner = conformance::Runner::Create();
-  if (!runner) return PrintError(runner.error().message), 1;
   const auto begin = std::chrono::steady_clock::now();
+  const auto outcomes = PlayEach(cases);
+  if (!outcomes) return PrintError(outcomes.error().message), 1;
   std::vector<Failure> failures;
   std::map<std::string, Totals> rules;
   Totals totals, runs;
   size_t not_nginx = 0;
-  {
-    Progress progress(cases.size());
-    for (const Case* one : cases) {
-      size_t failed = 0;
-      for (const Run& run : RunsOf(*one)) {
-        const auto problems = (*runner)->Play(run);
-        ++(problems.empty() ? runs.passed : runs.failed);
-        failed += !problems.empty();
-        for (const std::string& problem : problems) failures.push_back({one->name, run.Mode(), problem});
-      }
-      ++(failed == 0 ? totals.passed : totals.failed);
-      for (const std::string& rule : one->rules) ++(failed == 0 ? rules[rule].passed : rules[rule].failed);
-      not_nginx += !one->not_nginx.empty();
-      progress.Step(one->name);
-    }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Outcome& outcome = (*outcomes)[i];
+    failures.insert(failures.end(), outcome.failures.begin(), outcome.failures.end());
+    runs.passed += outcome.passed, runs.failed += outcome.failed;
+    const bool good = outcome.failed == 0 && outcome.passed > 0;
+    ++(good ? totals.passed : totals.failed);
+    for (const std::string& rule : cases[i]->rules) ++(good ? rules[rule].passed : rules[rule].failed);
+    not_nginx += !cases[i]->not_nginx.empty();
   }
   const uint64_t ms = uint64_t(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count());
   if (as_json) {

@@ -13,7 +13,7 @@
 namespace weir::cli {
 namespace {
 
-constexpr std::string_view kModuleFile = "ngx_http_weir_module.so";
+constexpr std::string_view kStreamPlaces[] = {"/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/etc/nginx/modules"};
 
 bool IsProgram(const std::string& path) {
   std::error_code ignored;
@@ -145,7 +145,17 @@ Result<Nginx> FindNginx() {
   return nginx;
 }
 
-Result<std::string> FindModule(const Nginx& nginx) {
+std::string FindStream() {
+  std::vector<std::string> places(std::begin(kStreamPlaces), std::end(kStreamPlaces));
+  if (const std::string given = Environment("WEIR_MODULES"); !given.empty()) places.insert(places.begin(), given);
+  for (const std::string& place : places) {
+    const std::string file = Absolute(place) + "/ngx_stream_module.so";
+    if (access(file.c_str(), R_OK) == 0) return file;
+  }
+  return "";
+}
+
+Result<std::string> FindModule(const Nginx& nginx, std::string_view file_name) {
   std::vector<std::string> places;
   if (const std::string given = Environment("WEIR_MODULES"); !given.empty()) {
     places = {given};
@@ -157,11 +167,11 @@ Result<std::string> FindModule(const Nginx& nginx) {
   }
   std::string looked;
   for (const std::string& place : places) {
-    const std::string file = Absolute(place) + "/" + std::string(kModuleFile);
+    const std::string file = Absolute(place) + "/" + std::string(file_name);
     if (access(file.c_str(), R_OK) == 0) return file;
     looked += (looked.empty() ? "" : ", ") + place;
   }
-  return Error{ErrorCode::kNotFound, std::string(kModuleFile) + " for NGINX " + nginx.version + " is in none of " + looked +
+  return Error{ErrorCode::kNotFound, std::string(file_name) + " for NGINX " + nginx.version + " is in none of " + looked +
                                          ": build it (make build) or name its directory in WEIR_MODULES"};
 }
 

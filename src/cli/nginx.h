@@ -16,9 +16,13 @@ struct Nginx {
 /// $WEIR_NGINX, else PATH, else /usr/sbin/nginx. kNotFound says how to get one.
 Result<Nginx> FindNginx();
 
-/// ngx_http_weir_module.so: in $WEIR_MODULES, or beside this program (../lib/weir/nginx/VERSION, ../lib), or
-/// /usr/lib/nginx/modules. kNotFound lists where it was looked for.
-Result<std::string> FindModule(const Nginx& nginx);
+/// Our two modules.
+inline constexpr std::string_view kHttpModule = "ngx_http_weir_module.so", kStreamModule = "ngx_stream_weir_module.so";
+/// `file`: in $WEIR_MODULES, or beside this program (../lib/weir/nginx/VERSION, ../lib), or /usr/lib/nginx/modules. kNotFound lists
+/// where it was looked for.
+Result<std::string> FindModule(const Nginx& nginx, std::string_view file);
+/// NGINX's ngx_stream_module.so, with which ours is loaded. Empty: there is none, it may be built in.
+std::string FindStream();
 
 /// What `nginx -t` printed, without its decoration: the errors, one a line, or when there are none the whole text.
 /// `prefix` is cut out of it. A module for another NGINX is explained.

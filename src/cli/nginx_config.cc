@@ -54,6 +54,7 @@ class Writer {
 
   NginxConfig Write() {
     Line("# Made by weir run. Paths without a leading / are in " + places_.prefix);
+    if (!places_.stream.empty()) Line("load_module " + NginxQuote(places_.stream) + ";");
     if (!places_.module.empty()) Line("load_module " + NginxQuote(places_.module) + ";");
     Line("daemon off;");
     Line("pid nginx.pid;");
@@ -62,6 +63,7 @@ class Writer {
     Line("events {");
     Line("  worker_connections 1024;");
     Line("}");
+    if (!config_.tcp_to.empty()) return WriteStream();
     Line("http {");
     Line("  access_log " + NginxQuote(places_.access_log) + ";", "");
     out_.text += kHttpHead;
@@ -84,6 +86,35 @@ class Writer {
   void Line(const std::string& line, std::string_view end = "\n") {
     out_.text += line;
     out_.text += end;
+  }
+
+  NginxConfig WriteStream() {
+    Line("stream {");
+    for (const RunPlugin& plugin : config_.plugins) WritePlugin(plugin);
+    if (!places_.module.empty()) WriteCalls();
+    for (const RunListener& listener : config_.listeners) {
+      const bool tls = !listener.certificate.empty();
+      Line("  server {");
+      Line("    listen " + listener.address + (tls ? " ssl;" : ";"));
+      if (tls) {
+        Line("    ssl_certificate " + NginxQuote(listener.certificate) + ";");
+        Line("    ssl_certificate_key " + NginxQuote(listener.key) + ";");
+        Line("    ssl_protocols TLSv1.2 TLSv1.3;");
+      }
+      for (const RunRoute& route : listener.routes) WritePlugins(route, "    ");
+      Line("    proxy_pass " + NginxQuote(config_.tcp_to) + ";");
+      Line("    proxy_half_close on;");
+      Line("  }");
+    }
+    Line("}");
+    return std::move(out_);
+  }
+
+  void WritePlugins(const RunRoute& route, const std::string& indent) {
+    if (route.plugins.empty()) return;
+    std::string names;
+    for (const std::string& plugin : route.plugins) names += " " + NginxQuote(plugin);
+    Line(indent + "weir" + names + ";");
   }
 
   void WriteDollar() {
@@ -168,11 +199,7 @@ class Writer {
     const bool exact = route.path.starts_with("= ");
     const std::string path = NginxQuote(exact ? std::string_view(route.path).substr(2) : std::string_view(route.path));
     Line("    location " + std::string(exact ? "= " : "") + path + " {");
-    if (!route.plugins.empty()) {
-      std::string names;
-      for (const std::string& plugin : route.plugins) names += " " + NginxQuote(plugin);
-      Line("      weir" + names + ";");
-    }
+    WritePlugins(route, "      ");
     switch (route.kind) {
       case RunRoute::Kind::kUpstream: WriteProxy(route); break;
       case RunRoute::Kind::kRoot:  // /files/a is DIRECTORY/a; both end in a slash, or a path could climb out

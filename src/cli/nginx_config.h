@@ -11,7 +11,8 @@ namespace weir::cli {
 
 struct NginxPlaces {
   std::string prefix;      ///< the private directory of this run, absolute; pid, temporary files and sockets are in it
-  std::string module;      ///< ngx_http_weir_module.so, absolute; empty: there are no plugins, nothing is loaded
+  std::string module;      ///< ngx_http_weir_module.so, for TCP ngx_stream_weir_module.so, absolute; empty: there are no plugins, nothing is loaded
+  std::string stream;      ///< NGINX's own ngx_stream_module.so, for TCP; empty: it is built in, or not needed
   std::string access_log = "/dev/stdout";
 };
 

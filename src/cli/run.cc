@@ -21,13 +21,16 @@ namespace {
 
 constexpr std::string_view kConf = "nginx.conf";
 
+std::string_view ModuleFor(const RunConfig& config) { return config.tcp_to.empty() ? kHttpModule : kStreamModule; }
+
 int PrintConfig(const RunConfig& config) {
   // The prefix is made anew at each start; this one is only shown.
   NginxPlaces places{.prefix = "/run/weir-run"};
   if (!config.plugins.empty()) {
-    places.module = "ngx_http_weir_module.so";
+    places.module = ModuleFor(config);
+    if (!config.tcp_to.empty()) places.stream = FindStream();
     if (auto nginx = FindNginx()) {
-      if (auto module = FindModule(*nginx)) places.module = *module;
+      if (auto module = FindModule(*nginx, ModuleFor(config))) places.module = *module;
     }
   }
   const NginxConfig made = MakeNginxConfig(config, places);
@@ -45,6 +48,10 @@ void Announce(const RunConfig& config, const Nginx& nginx, const NginxPlaces& pl
     for (const RunRoute& route : listener.routes) {
       std::string chain;
       for (const std::string& plugin : route.plugins) chain += plugin + " -> ";
+      if (!config.tcp_to.empty()) {
+        Note((listener.certificate.empty() ? "tcp://" : "tls://") + address + "  ->  " + chain + config.tcp_to);
+        continue;
+      }
       const std::string target = route.kind == RunRoute::Kind::kUpstream ? route.upstream
                                  : route.kind == RunRoute::Kind::kRoot   ? route.root
                                  : route.kind == RunRoute::Kind::kPage   ? "a built-in page (no --to was given)"
@@ -52,7 +59,7 @@ void Announce(const RunConfig& config, const Nginx& nginx, const NginxPlaces& pl
       Note((listener.certificate.empty() ? "http://" : "https://") + address + route.path + "  ->  " + chain + target);
     }
   }
-  if (places.access_log != "/dev/stdout") Note("requests are logged to " + places.access_log);
+  if (places.access_log != "/dev/stdout" && config.tcp_to.empty()) Note("requests are logged to " + places.access_log);
   Note("NGINX " + nginx.version + " is starting; Ctrl-C ends it");
 }
 
@@ -68,8 +75,9 @@ Result<void> CheckListeners(const RunConfig& config) {
 Result<void> Prepare(const RunConfig& config, WatchedRun& run) {
   WEIR_TRY_VOID(CheckListeners(config));
   if (!config.plugins.empty()) {
-    WEIR_TRY(run.places.module, FindModule(run.nginx));
+    WEIR_TRY(run.places.module, FindModule(run.nginx, ModuleFor(config)));
   }
+  if (!config.tcp_to.empty()) run.places.stream = FindStream();
   WEIR_TRY(run.places.prefix, MakePrefix());
   run.places.access_log = AccessLogFor(run.places.prefix);
   return WriteAndTest(config, run, std::string(kConf));

@@ -180,6 +180,14 @@ Result<Address> ParseAddress(std::string_view text) {
   return address;
 }
 
+Result<std::string> ParseTcpUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "tcp://";
+  const std::string_view rest = url.starts_with(kScheme) ? url.substr(kScheme.size()) : std::string_view();
+  const Result<Address> address = ParseAddress(rest);
+  if (!address || address->host.empty()) return Invalid(Quoted(url) + " is not tcp://HOST:PORT");
+  return address->ForNginx();
+}
+
 Result<RunUpstream> ParseUpstreamUrl(std::string_view url, std::string name) {
   RunUpstream upstream;
   upstream.name = std::move(name);
@@ -190,7 +198,7 @@ Result<RunUpstream> ParseUpstreamUrl(std::string_view url, std::string name) {
   } else if (rest.starts_with("http://")) {
     rest.remove_prefix(7);
   } else {
-    return Invalid(Quoted(url) + " is not http://HOST:PORT or https://HOST:PORT");
+    return Invalid(Quoted(url) + " is not http://HOST:PORT, https://HOST:PORT or tcp://HOST:PORT");
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find_first_of("/?#") != rest.npos) {

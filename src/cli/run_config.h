@@ -82,6 +82,7 @@ struct RunConfig {
   std::vector<RunCluster> clusters;
   std::vector<std::string> allow_hosts;  ///< patterns of weir_allow_hosts
   std::vector<RunListener> listeners;
+  std::string tcp_to;  ///< HOST:PORT; not empty: plugins of TCP, all listeners pass connections on to it, and routes only name plugins
 };
 
 /// Host and port of "127.0.0.1:80", "[::1]:80", ":80" and "80" (all addresses), "localhost:80"; what a listener and an
@@ -93,6 +94,8 @@ struct Address {
 };
 Result<Address> ParseAddress(std::string_view text);
 
+/// "tcp://HOST:PORT" as HOST:PORT.
+Result<std::string> ParseTcpUrl(std::string_view url);
 /// "http://HOST[:PORT]" or "https://…" as an upstream of that name. A path is refused: routes are for paths.
 Result<RunUpstream> ParseUpstreamUrl(std::string_view url, std::string name);
 

@@ -30,6 +30,17 @@ TEST(RunYaml, UnknownKeysNameLineColumnAndTheNearest) {
             "dir/weir.yaml:3:33: unknown key \"colour\" in tls of a listener; the keys are certificate, key");
 }
 
+TEST(RunYaml, AllowIsAListOrNamesWithCommas) {
+  for (const char* allow : {"[http_call, 'upstream:authz']", "http_call,upstream:authz"}) {
+    const auto config = ParseRunYaml("plugins:\n  a:\n    file: a.wasm\n    allow: " + std::string(allow) + "\nlisteners:\n- listen: 8080\n", "weir.yaml");
+    ASSERT_TRUE(config) << config.error().message;
+    const std::vector<std::pair<std::string, std::string>> expected = {{"allow", "http_call,upstream:authz"}};
+    EXPECT_EQ(config->plugins[0].options, expected);
+  }
+  EXPECT_EQ(ErrorOf("plugins:\n  a:\n    file: a.wasm\n    allow: [htp_call]\nlisteners:\n- listen: 8080\n"),
+            "dir/weir.yaml:4:12: \"htp_call\" is nothing to allow; did you mean \"http_call\"?");
+}
+
 TEST(RunYaml, NamesWhatIsWrongAndWhere) {
   EXPECT_EQ(ErrorOf(""), "dir/weir.yaml: weir.yaml is a mapping with the keys workers, log_level, client_body_max, plugins, "
                          "clusters, allow_hosts, upstreams, listeners");

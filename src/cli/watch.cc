@@ -102,7 +102,7 @@ class Watch {
     Add(FilesOf(config));
     WatchedRun next = run_;
     if (next.places.module.empty() && !config.plugins.empty()) {
-      WEIR_TRY(next.places.module, FindModule(run_.nginx));
+      WEIR_TRY(next.places.module, FindModule(run_.nginx, kHttpModule));
     }
     WEIR_TRY_VOID(WriteAndTest(config, next, "nginx.conf.next"));
     const std::string conf = run_.places.prefix + "/nginx.conf";

@@ -101,6 +101,8 @@ class Parser {
     if (word == "unload") return unloading_ = true, "";
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
+    if (word == "tcp") return TcpLine(rest);
+    if (word == "foreign") return ForeignLine(rest);
     if (word == "cluster") return ClusterLine(rest);
     if (word == "exports" || word == "ignore") return Exports(word, rest);
     if (word == "no-allocator") return With(rest, [](CasePlugin& plugin) { plugin.allocator = false; });
@@ -203,6 +205,30 @@ class Parser {
     if (!text || text->empty()) return "expect-load wants a part of the error";
     EnsurePlugin();
     return case_.expect_load = *text, "";
+  }
+  std::string ForeignLine(std::string_view rest) {
+    const auto id = scenarios::Number(Word(&rest));
+    const auto bytes = scenarios::Text(rest);
+    if (!id || !bytes) return "foreign wants NUMBER TEXT";
+    EnsurePlugin();
+    Event event{.kind = Event::Kind::kForeign, .line = number_};
+    event.id = uint32_t(*id);
+    event.bytes = *bytes;
+    return case_.events.push_back(std::move(event)), "";
+  }
+  std::string TcpLine(std::string_view rest) {
+    constexpr std::string_view kPlain[] = {"connect", "client-end", "client-close", "backend-end", "backend-close", "expect-open", "expect-closed"};
+    constexpr std::string_view kWithBytes[] = {"client", "backend", "expect-client", "expect-backend"};
+    const std::string_view what = Word(&rest);
+    const auto bytes = scenarios::Text(rest);
+    const bool plain = std::find(std::begin(kPlain), std::end(kPlain), what) != std::end(kPlain);
+    if (!plain && std::find(std::begin(kWithBytes), std::end(kWithBytes), what) == std::end(kWithBytes)) return "tcp wants connect, client TEXT, backend TEXT, client-end …";
+    if (!bytes || (plain && !bytes->empty())) return std::string(scenarios::kBadText);
+    EnsurePlugin();
+    Event event{.kind = Event::Kind::kTcp, .line = number_};
+    event.what = what;
+    event.bytes = *bytes;
+    return case_.events.push_back(std::move(event)), "";
   }
   /// NAME http STATUS [{headers} [body [{trailers}]]] · silent · failure KIND · grpc STATUS [message [{metadata} [{trailers} messages…]]]
   std::string ClusterLine(std::string_view rest) {

@@ -65,9 +65,12 @@ struct Cluster {
 
 /// What the runner does, in order.
 struct Event {
-  enum class Kind : uint8_t { kExchange, kWait } kind;
+  enum class Kind : uint8_t { kExchange, kWait, kTcp, kForeign } kind;
   size_t exchange = 0;
   uint64_t wait_ms = 0;
+  int line = 0;                 ///< kTcp: the line, what happens ("connect", "client" …) and its bytes
+  std::string what = {}, bytes = {};
+  uint32_t id = 0;              ///< kForeign: the function
 };
 
 struct Case {

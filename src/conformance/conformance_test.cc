@@ -95,7 +95,10 @@ TEST(Suite, NamesMatchPartsAndPatterns) {
   EXPECT_FALSE(NameMatches("http-fields/case", "http-*/c?s"));
 }
 
-std::string Slurp(const char* path) { return ReadFile(path).value_or(""); }
+std::string Slurp(const char* path) {
+  auto text = ReadFile(path);
+  return text ? *text : "";
+}
 
 // The working directory of tests is the source tree.
 TEST(Suite, LeavesNothingOut) {

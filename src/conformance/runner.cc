@@ -3,6 +3,7 @@
 #include "conformance/guest.h"
 #include "conformance/judge.h"
 #include "engine/instance.h"
+#include "memhost/memory_tcp.h"
 #include "scenario/run.h"
 
 namespace weir::conformance {
@@ -41,6 +42,48 @@ std::vector<std::string> Said(const Case& one, const Trace& trace) {
   }
   return said;
 }
+
+/// One TCP connection of a case.
+class Tcp {
+ public:
+  Tcp(MemoryHost& world, std::span<Plugin* const> chain) : world_(world), chain_(chain) {}
+  /// What is not as it should be, or empty.
+  std::string Do(const Event& event) {
+    constexpr uint64_t kTurnMs = 200;  // of ticks that a paused connection is given
+    if (event.what == "connect") {
+      End();
+      stream_.emplace(world_, chain_);
+      stream_->Connect();
+    }
+    if (!stream_) return "there is no connection: tcp connect comes first";
+    if (event.what == "client") stream_->Feed(TcpSide::kDownstream, event.bytes);
+    if (event.what == "backend") stream_->Feed(TcpSide::kUpstream, event.bytes);
+    if (event.what == "client-end") stream_->Feed(TcpSide::kDownstream, "", EndOfStream::kYes);
+    if (event.what == "backend-end") stream_->Feed(TcpSide::kUpstream, "", EndOfStream::kYes);
+    if (event.what == "client-close") stream_->Close(TcpSide::kDownstream);
+    if (event.what == "backend-close") stream_->Close(TcpSide::kUpstream);
+    const uint64_t stop_ns = world_.clock().MonotonicNs() + kTurnMs * 1'000'000;
+    while (world_.clock().MonotonicNs() < stop_ns && stream_->Turn((stop_ns - world_.clock().MonotonicNs()) / 1'000'000)) {
+    }
+    const bool backend = event.what == "expect-backend";
+    if (backend || event.what == "expect-client") {
+      const std::string& got = stream_->passed(backend ? TcpSide::kDownstream : TcpSide::kUpstream);
+      if (got != event.bytes) return event.what.substr(7) + ": wanted " + Shown(event.bytes) + ", got " + Shown(got);
+    }
+    if (event.what == "expect-closed" && !stream_->closed()) return "the connection is open";
+    if (event.what == "expect-open" && stream_->closed()) return "the connection is closed";
+    return "";
+  }
+  void End() {
+    if (stream_) stream_->Finish();
+    stream_.reset();
+  }
+
+ private:
+  MemoryHost& world_;
+  const std::span<Plugin* const> chain_;
+  std::optional<MemoryTcpStream> stream_;
+};
 
 }  // namespace
 
@@ -108,9 +151,18 @@ std::vector<std::string> Runner::Play(const Run& run) {
     chain.push_back(plugins.back().get());
   }
   std::vector<std::string> problems;
+  Tcp tcp(world, chain);
   for (const Event& event : one.events) {
     if (event.kind == Event::Kind::kWait) {
       Wait(world, event.wait_ms);
+      continue;
+    }
+    if (event.kind == Event::Kind::kForeign) {
+      for (Plugin* plugin : chain) plugin->OnForeignFunction(event.id, event.bytes);
+      continue;
+    }
+    if (event.kind == Event::Kind::kTcp) {
+      if (std::string problem = tcp.Do(event); !problem.empty()) problems.push_back("tcp of line " + std::to_string(event.line) + ": " + problem);
       continue;
     }
     const auto& exchange = one.exchanges[event.exchange];
@@ -118,6 +170,7 @@ std::vector<std::string> Runner::Play(const Run& run) {
       problems.push_back("request of line " + std::to_string(exchange.line) + ": " + std::move(problem));
     keep();
   }
+  tcp.End();
   const std::vector<ExpectedLine> expected = ExpectedLines(one, run.version, run.statuses);
   keep();
   const bool unload = !expected.empty() && expected.back().at_unload;

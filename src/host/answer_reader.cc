@@ -46,7 +46,6 @@ class HttpReader final : public AnswerReader {
     body_ += bytes;
     return Step::kMore;
   }
-  bool WantsNoMore(const HeaderList&) override { return false; }
   void OnEnd(CallOutcome outcome, HeaderList headers, HeaderList trailers) override {
     HttpAnswer answer{.failure = outcome.failure, .reason = std::move(outcome.reason)};
     if (answer.failure == CallFailure::kNone) {
@@ -103,7 +102,6 @@ class GrpcReader final : public AnswerReader {
     if (encoding_.empty() || encoding_ == "identity") return Close(GrpcStatus::kInternal, "a message is compressed without a grpc-encoding");
     return Close(GrpcStatus::kUnimplemented, "a message is compressed (\"" + encoding_ + "\"), which was not offered");
   }
-  bool WantsNoMore(const HeaderList& trailers) override { return Has(trailers, "grpc-status"); }
   void OnEnd(CallOutcome outcome, HeaderList headers, HeaderList trailers) override {
     const HeaderList& last = trailers_only_ ? headers : trailers;
     const auto status = ParseGrpcStatus(ValueOf(last, "grpc-status"));

@@ -47,8 +47,6 @@ class AnswerReader {
   virtual ~AnswerReader() = default;
   virtual Step OnHead(int status, HeaderList& headers) = 0;
   virtual Step OnBody(std::string_view bytes) = 0;
-  /// Trailers as far as they have come; more may follow.
-  virtual bool WantsNoMore(const HeaderList& trailers) = 0;
   virtual void OnEnd(CallOutcome outcome, HeaderList headers, HeaderList trailers) = 0;
   const CallOutcome& outcome() const { return outcome_; }
 

@@ -11,6 +11,8 @@
 #include <climits>
 #include <cstring>
 
+#include "host/grpc_connection.h"
+
 namespace weir {
 namespace {
 
@@ -103,14 +105,14 @@ void CallLoop::Run() {
   if (multi_) {
     curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &CallLoop::OnSocket);
     curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CallLoop::OnTimer);
-    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(idle_connections_));
   }
+  grpc_ = std::make_unique<GrpcPool>(epoll_fd_, made_, multi_);
   while (TakeCommands()) {
     for (CallCommand& command : taken_) Do(std::move(command));
     taken_.clear();
     Reap();
+    grpc_->PlaceAgain();
     Publish();
     Wait();
     Reap();
@@ -122,6 +124,7 @@ void CallLoop::Run() {
     curl_easy_cleanup(transfer->easy());
   }
   transfers_.clear();
+  grpc_.reset();
   for (CURL* easy : free_) curl_easy_cleanup(easy);
   curl_multi_cleanup(multi_);
   curl_global_cleanup();
@@ -135,24 +138,27 @@ bool CallLoop::TakeCommands() {
 }
 
 void CallLoop::Wait() {
-  int timeout_ms = -1;
-  if (timer_ms_) {
+  // Asked each time: libcurl does not call a timer function again for a time that it has told, though it was woken too early.
+  long timeout_ms = -1;
+  curl_multi_timeout(multi_, &timeout_ms);
+  if (const auto next_ms = grpc_->next_ms()) {
     const uint64_t now_ms = NowMs();
-    timeout_ms = timer_ms_ > now_ms ? static_cast<int>(std::min<uint64_t>(timer_ms_ - now_ms, INT_MAX)) : 0;
+    const long wait_ms = *next_ms > now_ms ? static_cast<long>(*next_ms - now_ms) : 0;
+    timeout_ms = timeout_ms < 0 ? wait_ms : std::min(timeout_ms, wait_ms);
   }
   epoll_event events[kEventsAtOnce];
-  const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, timeout_ms);
+  const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, static_cast<int>(std::min<long>(timeout_ms, INT_MAX)));
   int running = 0;
-  if (timer_ms_ && NowMs() >= timer_ms_) {
-    timer_ms_ = 0;
-    curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
-  }
+  curl_multi_timeout(multi_, &timeout_ms);
+  if (timeout_ms == 0) curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+  grpc_->OnTime(NowMs());
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == wake_fd_) {
       eventfd_t ignored;
       eventfd_read(wake_fd_, &ignored);
       continue;
     }
+    if (grpc_->OnSocket(events[i].data.fd, events[i].events)) continue;
     int mask = 0;
     if (events[i].events & EPOLLIN) mask |= CURL_CSELECT_IN;
     if (events[i].events & EPOLLOUT) mask |= CURL_CSELECT_OUT;
@@ -179,28 +185,21 @@ int CallLoop::OnSocket(CURL*, curl_socket_t socket, int what, void* self, void* 
   return 0;
 }
 
-int CallLoop::OnTimer(CURLM*, long timeout_ms, void* self) {
-  auto& me = *static_cast<CallLoop*>(self);
-  me.timer_ms_ = timeout_ms < 0 ? 0 : NowMs() + static_cast<uint64_t>(timeout_ms);
-  return 0;
-}
-
 void CallLoop::Do(CallCommand command) {
   if (auto* request = std::get_if<std::unique_ptr<CallRequest>>(&command)) return Begin(std::move(*request));
-  auto find = [this](CallToken token) {
-    auto it = transfers_.find(token);
-    return it == transfers_.end() ? nullptr : it->second.get();
-  };
   if (auto* send = std::get_if<SendCommand>(&command)) {
-    if (Transfer* transfer = find(send->token)) transfer->Send(send->framed, send->last);
-  } else if (auto* cancel = std::get_if<CancelCommand>(&command)) {
-    if (Transfer* transfer = find(cancel->token)) Drop(*transfer);
+    grpc_->Send(send->token, send->framed, send->last);
   } else if (auto* go_on = std::get_if<ContinueCommand>(&command)) {
-    if (Transfer* transfer = find(go_on->token)) transfer->Continue();
+    grpc_->Continue(go_on->token);
+  } else if (auto* cancel = std::get_if<CancelCommand>(&command)) {
+    auto it = transfers_.find(cancel->token);
+    if (it != transfers_.end()) Drop(*it->second);
+    grpc_->CancelAndTell(cancel->token);
   }
 }
 
 void CallLoop::Begin(std::unique_ptr<CallRequest> request) {
+  if (request->grpc) return grpc_->Begin(std::move(request), NowMs());
   const CallToken token = request->token;
   auto transfer = std::make_unique<Transfer>(std::move(request), made_, look_at_);
   Transfer& added = *transfer;
@@ -231,9 +230,14 @@ void CallLoop::Reap() {
     CURLMsg* message = curl_multi_info_read(multi_, &left);
     if (!message) break;
     if (message->msg != CURLMSG_DONE) continue;
-    Transfer* transfer = nullptr;
+    CurlOwner* owner = nullptr;
     const CURLcode code = message->data.result;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    if (owner->kind == CurlOwner::Kind::kConnection) {
+      grpc_->OnConnect(*static_cast<GrpcConnection*>(owner), code);
+      continue;
+    }
+    auto* transfer = static_cast<Transfer*>(owner);
     if (!transfer->RetryAfter(code, NowMs())) {
       Finish(*transfer, code);
       continue;

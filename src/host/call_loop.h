@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/grpc_pool.h"
 #include "host/transfer.h"
 
 namespace weir {
@@ -49,7 +50,6 @@ class CallLoop {
  private:
   static void* Main(void* self);
   static int OnSocket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
-  static int OnTimer(CURLM* multi, long timeout_ms, void* self);
   void Run();
   bool TakeCommands();
   void Wait();
@@ -75,12 +75,12 @@ class CallLoop {
   const uint32_t idle_connections_;
   int epoll_fd_ = -1;
   CURLM* multi_ = nullptr;
-  uint64_t timer_ms_ = 0;       ///< when libcurl wants to be called; 0: not at all
   CallEventQueue made_;         ///< not yet published
   std::vector<CallCommand> taken_;
   std::unordered_map<CallToken, std::unique_ptr<Transfer>> transfers_;
   std::vector<CallToken> look_at_;  ///< whose callbacks ran
   std::vector<CURL*> free_;
+  std::unique_ptr<GrpcPool> grpc_;
 
   pthread_t thread_{};
   bool started_ = false;

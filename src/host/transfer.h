@@ -1,18 +1,17 @@
-// One call as a transfer of libcurl. Of the client's thread.
+// One HTTP call as a transfer of libcurl. Of the client's thread.
 //
 // HTTP/2 without TLS ("prior knowledge", h2c) needs a detour: libcurl 7.88 puts a second HTTP/2 layer over a kept connection when
 // such a call finds one. So a call first asks for a kept connection as an ordinary HTTP/2 call, which libcurl may not open a socket
 // for; where there is none, it asks again, by prior knowledge, for a new one. Names keep these connections apart from HTTP/1.1's.
 #pragma once
 
-#include <curl/curl.h>
-
 #include "host/answer_reader.h"
 #include "host/call_request.h"
+#include "host/curl_options.h"
 
 namespace weir {
 
-class Transfer {
+class Transfer final : public CurlOwner {
  public:
   /// Its token goes to `look_at` when over() may have become true. Both outlive it.
   Transfer(std::unique_ptr<CallRequest> request, CallEventQueue& events, std::vector<CallToken>& look_at);
@@ -33,10 +32,6 @@ class Transfer {
   /// The last event.
   void End(CURLcode code, uint64_t now_ms);
 
-  /// gRPC: a framed message, maybe empty; `last`: none after it. Look at over() afterwards.
-  void Send(std::string_view framed, bool last);
-  void Continue();  ///< reading may go on
-
  private:
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
@@ -46,7 +41,6 @@ class Transfer {
   bool Take(AnswerReader::Step step);
   void Refuse(CallOutcome outcome);
   void SetOver();
-  bool IsSent() const;
   void SetHttpVersion(const Endpoint& endpoint);
   void SetH2c(const Endpoint& endpoint);
   static curl_socket_t NoSocket(void* self, curlsocktype, curl_sockaddr*);
@@ -54,7 +48,6 @@ class Transfer {
   bool h2c() const;
   size_t endpoint_index() const { return (request_->endpoint + tried_) % request_->cluster->endpoints.size(); }
   void EndDial();
-  void SetTls(const Endpoint& endpoint);
   void SetBody();
   CallOutcome Outcome(CURLcode code, uint64_t now_ms) const;
   const Endpoint& endpoint() const;
@@ -73,8 +66,6 @@ class Transfer {
   bool dialing_ = false;        ///< counted in ActiveCluster::dials
   uint64_t started_ms_ = 0;
   size_t sent_ = 0;             ///< bytes of request_->body that libcurl has
-  bool rewindable_ = true;      ///< request_->body still has all from the start
-  bool send_paused_ = false, read_paused_ = false;
   bool over_ = false;
   std::optional<CallOutcome> refused_;  ///< what we did not take of it
   char error_[CURL_ERROR_SIZE] = {};

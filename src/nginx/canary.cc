@@ -269,7 +269,7 @@ MainConf* RunningConf(ngx_cycle_t* cycle) {
   ngx_cycle_t* old = cycle->old_cycle;
   if (old == nullptr || old->modules == nullptr || old->conf_ctx == nullptr) return nullptr;
   for (ngx_module_t** module = old->modules; *module != nullptr; module++) {
-    if (*module == &ngx_http_weir_module) return MainOf(old);
+    if (*module == &ThisModule()) return MainOf(old);
   }
   return nullptr;
 }

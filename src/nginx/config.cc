@@ -34,15 +34,6 @@ PluginConf::~PluginConf() {
   if (artefact_fd >= 0) close(artefact_fd);
 }
 
-MainConf* MainOf(ngx_conf_t* cf) {
-  return static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_weir_module));
-}
-
-MainConf* MainOf(ngx_cycle_t* cycle) {
-  if (cycle->conf_ctx == nullptr || cycle->conf_ctx[ngx_http_module.index] == nullptr) return nullptr;
-  return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_weir_module));
-}
-
 void* CreateMain(ngx_conf_t* cf) noexcept {
   ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(cf->pool, 0);
   if (cleanup == nullptr) return nullptr;

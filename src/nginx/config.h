@@ -60,6 +60,8 @@ struct LocationConf {
   ngx_flag_t reroute;    ///< weir_reroute
 };
 
+/// Of the two modules the one that this object is.
+ngx_module_t& ThisModule();
 MainConf* MainOf(ngx_conf_t* cf);
 MainConf* MainOf(ngx_cycle_t* cycle);
 inline LocationConf* LocationOf(ngx_http_request_t* r) {

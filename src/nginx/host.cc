@@ -40,7 +40,7 @@ LogLevel NgxLog::level() const {
   return LogLevel::kCritical;
 }
 
-LogScope::LogScope(const ngx_http_request_t* r) : before_(g_module.log) { g_module.log = r->connection->log; }
+LogScope::LogScope(ngx_log_t* log) : before_(g_module.log) { g_module.log = log; }
 LogScope::~LogScope() { g_module.log = before_; }
 
 NgxTimers::~NgxTimers() = default;

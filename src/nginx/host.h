@@ -15,10 +15,11 @@ class NgxLog final : public Log {
   LogLevel level() const override;
 };
 
-/// Lines of plugins carry the client, server and request of `r` as long as this lives.
+/// Lines of plugins carry the client, server and request of `log` as long as this lives.
 class LogScope {
  public:
-  explicit LogScope(const ngx_http_request_t* r);
+  explicit LogScope(ngx_log_t* log);
+  explicit LogScope(const ngx_http_request_t* r) : LogScope(r->connection->log) {}
   ~LogScope();
   LogScope(const LogScope&) = delete;
   LogScope& operator=(const LogScope&) = delete;

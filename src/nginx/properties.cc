@@ -165,24 +165,6 @@ Value TransportFailure(const ngx_http_request_t* r, const UpstreamPeer& peer) {
 }
 }  // namespace
 
-UpstreamPeer::~UpstreamPeer() {
-#if (NGX_HTTP_SSL)
-  SSL_free(tls_);  // null is fine
-#endif
-}
-
-void UpstreamPeer::Keep(ngx_connection_t* connection) noexcept {
-  if (connection == nullptr) return;
-  if (ngx_connection_local_sockaddr(connection, nullptr, 0) == NGX_OK && connection->local_socklen <= sizeof local_) {
-    std::memcpy(&local_, connection->local_sockaddr, connection->local_socklen);
-    size_ = connection->local_socklen;
-  }
-#if (NGX_HTTP_SSL)
-  ngx_ssl_conn_t* tls = TlsOf(connection);
-  if (tls != nullptr && tls_ == nullptr && SSL_up_ref(tls) == 1) tls_ = tls;
-#endif
-}
-
 std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamPeer& upstream, Property property) {
   // Over HTTP/2 it stands for the stream, with the addresses and the TLS session of the socket below.
   ngx_connection_t* connection = r->connection;

@@ -15,6 +15,8 @@ NgxQueues::~NgxQueues() {
 }
 
 void NgxQueues::Post() {
+  // The canary has no loop, and nginx has not made its lists of events there: nobody is told of an item until a worker has it.
+  if (ngx_posted_events.next == nullptr) return;
   ngx_post_event(&event_, &ngx_posted_events);
 }
 

@@ -9,12 +9,12 @@
 // from nginx's queue of posted events. The event is a member and leaves the queue with it: nothing outlives the request.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "http/filter_chain.h"
+#include "nginx/chunks.h"
 #include "nginx/ngx.h"
 #include "nginx/body_decoder.h"
 #include "nginx/properties.h"
@@ -30,53 +30,6 @@ inline constexpr unsigned kHeld = 0x08;
 
 /// How much a plugin's changed body may be ahead of who takes it (the client, or a connected upstream) before no more is read.
 inline constexpr size_t kAheadBytes = 128 << 10;
-
-/// Replacements for bodies, in memory that lives until nginx has sent or stored it. A consumed ngx_buf_t is used again, so that an
-/// endless stream costs no memory: output chains and the file of a request body forget those that they consumed.
-class OwnedChunks {
- public:
-  /// A buffer that reads `bytes`. Null: out of memory.
-  ngx_buf_t* Add(ngx_pool_t* pool, std::string bytes);
-  /// Bytes that nobody has taken yet, in whole chunks.
-  size_t waiting();
-
- private:
-  struct Chunk {
-    std::string bytes;
-    ngx_buf_t* buf;
-  };
-  void Release();
-
-  size_t waiting_ = 0;
-  std::deque<Chunk> chunks_;  ///< in the order in which nginx consumes them
-  std::vector<ngx_buf_t*> spare_;
-};
-
-/// A chain that grows at its end. Its links go back to the pool with it (filters copy what they keep), so that an endless stream
-/// costs no memory; its bufs stay.
-class ChainBuilder {
- public:
-  explicit ChainBuilder(ngx_pool_t* pool) : pool_(pool) {}
-  ~ChainBuilder() { Clear(); }
-  ChainBuilder(const ChainBuilder&) = delete;
-  ChainBuilder& operator=(const ChainBuilder&) = delete;
-  bool Append(ngx_buf_t* buf);
-  void Clear();
-  ngx_chain_t* chain() { return chain_; }
-  /// The links are the caller's now.
-  ngx_chain_t* release() { return std::exchange(chain_, nullptr); }
-
- private:
-  ngx_pool_t* pool_;
-  ngx_chain_t* chain_ = nullptr;
-  ngx_chain_t** end_ = &chain_;
-};
-
-/// Taken: nginx may use its memory again.
-inline void Consume(ngx_buf_t* buf) {
-  buf->pos = buf->last;
-  buf->file_pos = buf->file_last;
-}
 
 class NgxStream final : public HttpExchange {
  public:

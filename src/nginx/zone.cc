@@ -82,10 +82,10 @@ char* TakeZone(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
 
 bool AddZone(ngx_conf_t* cf, ZoneConf& conf) {
   const ZoneSizes sizes = conf.sizes.Resolved();
-  const ngx_str_t name = Copy(cf->pool, "weir_zone:" + std::to_string(sizes.data) + ":" + std::to_string(sizes.queues));
+  const ngx_str_t name = Copy(cf->pool, std::string(ThisModule().name) + ":" + std::to_string(sizes.data) + ":" + std::to_string(sizes.queues));
   if (name.data == nullptr) return false;
   ngx_str_t copy = name;
-  conf.shm = ngx_shared_memory_add(cf, &copy, sizes.bytes, &ngx_http_weir_module);
+  conf.shm = ngx_shared_memory_add(cf, &copy, sizes.bytes, &ThisModule());
   if (conf.shm == nullptr) return false;
   conf.shm->init = InitZone;
   conf.shm->data = &conf;

@@ -145,7 +145,6 @@ Answer<std::string_view> HostCalls::StreamProperty(HttpStream& s, const Property
     case PropertyFrom::kUrlPath:
     case PropertyFrom::kQuery: return UrlProperty(s, row.from, path);
     case PropertyFrom::kGrpcStatus: return Encoded(GrpcStatusOf(s), path);
-    case PropertyFrom::kEmptyMessage: return std::string_view();
     default: return MapProperty(s, HeaderMapKind::kRequestHeaders, HeaderOf(row.from), path);
   }
 }
@@ -155,8 +154,8 @@ Answer<std::string_view> HostCalls::GetProperty(std::string_view bytes) {
   const PropertyPath path = ParsePropertyPath(bytes);
   if (path.row != nullptr) {
     if (auto answer = PluginProperty(path.row->from, path.name, bytes)) return *answer;
-    const bool empty = path.row->from == PropertyFrom::kEmptyMessage && path.row->when == PropertyWhen::kAlways;
-    if (empty) return std::string_view();
+    const bool empty = path.row->from == PropertyFrom::kEmptyMessage;
+    if (empty && (path.row->when == PropertyWhen::kAlways || any_stream() != nullptr)) return std::string_view();
   }
   Stream* any = any_stream();
   if (any == nullptr) return Refuse(Status::kNotFound, kNoStream, bytes);

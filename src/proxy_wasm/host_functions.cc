@@ -1,5 +1,6 @@
 #include "proxy_wasm/host_functions.h"
 
+#include "proxy_wasm/allow.h"
 #include "proxy_wasm/callbacks.h"
 #include "proxy_wasm/host_calls.h"
 
@@ -138,6 +139,15 @@ std::string HostFunctionsDocument() {
       "Each returns a status. With `statuses lenient` a plugin sees beside OK and INVALID_MEMORY_ACCESS only the statuses of the\n"
       "last column; any other one becomes OK without effect, is logged once and counted. With `statuses strict` it sees all.\n\n";
   text += abi::PrintTable(kRows, kVersionNames, "tolerated statuses", TolerancesOf);
+  text += "\n## Groups\n\nWhat `allow=` of a plugin names. Functions that are in none are always allowed.\n\n| group | what it is | functions |\n|---|---|---|\n";
+  for (size_t i = 1; i < kGroups; ++i) {
+    const AllowGroup& group = AllowGroups()[i - 1];
+    std::string names;
+    for (const abi::HostFunction& row : kRows)
+      if (GroupOf(row.extra) == Group(i) && names.find("`" + std::string(row.name) + "`") == names.npos)
+        names += (names.empty() ? "`" : ", `") + std::string(row.name) + "`";
+    text += "| `" + std::string(group.name) + "` | " + std::string(group.about) + " | " + names + " |\n";
+  }
   text += "\n## Callbacks\n\nAll are optional: an absent one means continue.\n\n| callback | versions | section |\n|---|---|---|\n";
   for (const CallbackRow& row : kCallbackRows) {
     std::string params, versions;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/log.h"
+
 namespace weir::scenarios {
 
 std::string_view Trim(std::string_view text) {
@@ -104,11 +106,21 @@ std::optional<uint32_t> Milliseconds(std::string_view text) {
 std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_view value) {
   if (key == "root_id") return spec->root_id = value, "";
   if (key == "vm_id") return spec->vm_id = value, "";
+  if (key == "stderr_level") {
+    const auto level = LogLevelOf(value);
+    if (level) spec->stderr_level = *level;
+    return level ? "" : "stderr_level wants trace, debug, info, warn, error or critical";
+  }
   if (key == "vm_config") return spec->vm_configuration = value, "";
   if (key == "env") {
     const size_t equals = value.find('=');
     if (equals == value.npos) return "env wants NAME=VALUE";
     return spec->environment.emplace_back(value.substr(0, equals), value.substr(equals + 1)), "";
+  }
+  if (key == "allow") {
+    auto allow = ParseAllow(value);
+    if (!allow) return allow.error().message;
+    return spec->allow = *std::move(allow), "";
   }
   if (key == "memory") {
     auto size = Size(value);
@@ -124,6 +136,11 @@ std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_
   if (key == "on_error" && value == "closed") return spec->on_error = OnError::kClosed, "";
   if (key == "statuses" && value == "strict") return spec->statuses = Statuses::kStrict, "";
   if (key == "statuses" && value == "lenient") return spec->statuses = Statuses::kLenient, "";
+  if (key == "allow") {
+    auto allow = ParseAllow(value);
+    if (!allow) return allow.error().message;
+    return spec->allow = *std::move(allow), "";
+  }
   if (key == "header_pause" && value == "stream") return spec->header_pause = HeaderPause::kStream, "";
   if (key == "header_pause" && value == "headers_only") return spec->header_pause = HeaderPause::kHeadersOnly, "";
   if (key == "on_buffer_full" && value == "reject") return spec->on_buffer_full = OnBufferFull::kReject, "";

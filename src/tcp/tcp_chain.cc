@@ -17,7 +17,8 @@ class Busy {
 
 }  // namespace
 
-TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins) noexcept : exchange_(exchange) {
+TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint64_t held_bytes_max) noexcept
+    : exchange_(exchange), held_bytes_max_(held_bytes_max) {
   slots_.reserve(plugins.size());
   for (Plugin* plugin : plugins) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>(*this, *plugin));
@@ -101,8 +102,12 @@ bool TcpChain::paused(TcpSide side) const noexcept {
   return std::any_of(slots_.begin(), slots_.end(), [&](const auto& slot) { return slot->gate(side).paused; });
 }
 
-bool TcpChain::Full(const Slot& slot, const Gate& gate) {
-  return gate.paused && !gate.resumed && gate.held.size() >= slot.plugin_.spec().limits.body_bytes;
+uint64_t TcpChain::held_bytes_max(const Slot& slot) const {
+  return held_bytes_max_ != 0 ? held_bytes_max_ : slot.plugin_.spec().limits.body_bytes;
+}
+
+bool TcpChain::Full(const Slot& slot, const Gate& gate) const {
+  return gate.paused && !gate.resumed && gate.held.size() >= held_bytes_max(slot);
 }
 
 bool TcpChain::full(TcpSide side) const noexcept {
@@ -163,18 +168,19 @@ void TcpChain::PassData(TcpSide side, size_t place, std::string_view bytes, std:
       continue;
     }
     Gate& gate = slot.gate(side);
-    if (slot.filter_->ignores_data(side)) {
-      if (!gate.paused) continue;
+    const bool ignores = slot.filter_->ignores_data(side);
+    if (gate.connection_waits && (ignores || slot.plugin_.spec().header_pause == HeaderPause::kStream)) {
       if (Hold(slot, gate, bytes, owner, end)) {
         gate.unseen = true;
         return;
       }
-      gate.paused = gate.resumed = gate.unseen = gate.end_wait = false;
+      gate.paused = gate.resumed = gate.unseen = gate.end_wait = false;  // released: data and connection
       bytes = gate.held;
       owner = &gate.held;
-    } else if (!Show(slot, side, &bytes, &owner, end)) {
-      return;
+    } else if (ignores) {
+      continue;
     }
+    if (!ignores && !Show(slot, side, &bytes, &owner, end)) return;
     if (std::exchange(gate.connection_waits, false)) PassConnection(place + 1);
     if (outcome_ == Outcome::kFailed || (outcome_ == Outcome::kClosing && !connected_)) return;
   }
@@ -198,7 +204,7 @@ bool TcpChain::Hold(Slot& slot, Gate& gate, std::string_view bytes, std::string*
   gate.paused = true;
   if (end == EndOfStream::kYes) gate.end_wait = true;
   const PluginSpec& spec = slot.plugin_.spec();
-  if (gate.held.size() < spec.limits.body_bytes) return true;
+  if (gate.held.size() < held_bytes_max(slot)) return true;
   if (spec.on_buffer_full == OnBufferFull::kReject) {
     if (!std::exchange(gate.full_said, true)) exchange_.OnNote(TcpNote::kHeldFull, spec.name);
     return true;
@@ -261,12 +267,13 @@ void TcpChain::Emit(TcpSide side, std::string_view bytes, std::string* owner, En
 void TcpChain::Release(TcpSide side, size_t place, DataOut* out) {
   Slot& slot = At(side, place);
   Gate& gate = slot.gate(side);
-  gate.paused = gate.resumed = gate.unseen = false;
+  gate.paused = gate.resumed = false;
   if (std::exchange(gate.connection_waits, false)) PassConnection(place + 1);
   if (outcome_ != Outcome::kNone) return;
+  const bool unseen = std::exchange(gate.unseen, false);
   const EndOfStream end = std::exchange(gate.end_wait, false) ? EndOfStream::kYes : EndOfStream::kNo;
   if (gate.held.empty() && end == EndOfStream::kNo) return;
-  PassData(side, place + 1, gate.held, &gate.held, end, out);
+  PassData(side, unseen ? place : place + 1, gate.held, &gate.held, end, out);
 }
 
 /// From the last filter to the first, so that bytes held further on leave before those behind them.

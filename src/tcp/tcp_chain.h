@@ -4,9 +4,9 @@
 //            ◄── TcpVerdict, DataOut ────────          ◄── slot 0  ◄── slot 1          (a slot is that filter's TcpStream)
 //
 // A filter that pauses holds its side: bytes that reach it wait in its gate, shown again with each further chunk as one total,
-// until it answers kContinue or is resumed; the chain goes on from there. A filter that paused in OnNewConnection is shown the
-// client's bytes all the same, and its kContinue to them lets the connection go on (a plugin may wait for the first bytes before
-// anything is connected). Filters behind it hear of the connection when it reaches them, and of bytes only afterwards.
+// until it answers kContinue or is resumed; the chain goes on from there. What comes from the client while a filter has paused in
+// OnNewConnection waits unseen until that is resumed (HeaderPause::kStream), or is shown, and kContinue to it lets the connection go
+// on too (kHeadersOnly, as in Envoy). Filters behind it hear of the connection when it reaches them, and of bytes only afterwards.
 //
 // Back-pressure: once a gate holds Limits::body_bytes, full(side) says so, and the embedder reads no more from that side until it
 // is resumed. A filter that only waits for more bytes would wait for ever: after Limits::full_ms the embedder calls OnHeldTooLong.
@@ -43,8 +43,9 @@ struct DataOut {
 
 class TcpChain {
  public:
-  /// `exchange` and the plugins outlive the chain. Makes one filter a plugin, in order.
-  TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins) noexcept;
+  /// `exchange` and the plugins outlive the chain. Makes one filter a plugin, in order. `held_bytes_max`: in place of each one's
+  /// Limits::body_bytes; 0: those.
+  TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint64_t held_bytes_max = 0) noexcept;
   ~TcpChain();
   TcpChain(const TcpChain&) = delete;
   TcpChain& operator=(const TcpChain&) = delete;
@@ -62,6 +63,8 @@ class TcpChain {
   /// on_done, on_log of every filter. Once; also done by the destructor.
   void Finish() noexcept;
 
+  /// A plugin failed, or is down, and its policy closes.
+  bool failed() const noexcept { return outcome_ == Outcome::kFailed; }
   /// The new connection is through.
   bool connected() const noexcept { return connected_; }
   /// Nobody in the chain has a callback for data of that side (and nothing is held): the embedder need not ask.
@@ -84,7 +87,7 @@ class TcpChain {
     bool paused = false;
     bool resumed = false;    ///< Resume came; acted on at the next event or Continue
     bool connection_waits = false;  ///< paused in OnNewConnection (downstream only)
-    bool unseen = false;     ///< `held` was not shown to the filter: it has no callback for it
+    bool unseen = false;     ///< `held` was not shown to the filter yet
     bool end_wait = false;   ///< the end waits behind `held`
     bool full_said = false;
     bool released = false;   ///< OnBufferFull::kRelease happened: kPause is ignored
@@ -138,11 +141,13 @@ class TcpChain {
   void Release(TcpSide side, size_t place, DataOut* out);
   void ReleaseResumed(TcpSide side, DataOut* out);
   TcpVerdict Settle(TcpSide side, bool was_connected, DataOut* out);
-  static bool Full(const Slot& slot, const Gate& gate);
+  uint64_t held_bytes_max(const Slot& slot) const;
+  bool Full(const Slot& slot, const Gate& gate) const;
   void ApplyFailure(Slot& slot);
   void Record(Outcome outcome);
 
   TcpExchange& exchange_;
+  const uint64_t held_bytes_max_;
   std::vector<std::unique_ptr<Slot>> slots_;
   bool connected_ = false;
   bool over_[kTcpSides] = {};    ///< the end of that side left the chain

@@ -72,7 +72,21 @@ TEST_F(TcpChainTest, PausedNewConnectionGoesOnWhenResumed) {
   EXPECT_EQ(journal, (Lines{"a new", "b new"}));
 }
 
+TEST_F(TcpChainTest, DataWaitsUnseenWhileTheNewConnectionIsPaused) {
+  a.connection = {kPause};
+  a.down = {kPause};
+  EXPECT_EQ(Chain().OnNewConnection(), TcpVerdict::kPause);
+  EXPECT_EQ(Data(kDown, "x"), ".");
+  EXPECT_EQ(Data(kDown, "y"), ".");
+  EXPECT_EQ(journal, (Lines{"a new"}));
+  a.stream->Resume(kDown);
+  EXPECT_EQ(Pump(kDown), "C");
+  EXPECT_EQ(journal, (Lines{"a new", "b new", "a down xy"}));
+  EXPECT_EQ(Data(kDown, "z"), "xyz");
+}
+
 TEST_F(TcpChainTest, ContinueToDataLetsAPausedNewConnectionGoOn) {
+  a.spec_.header_pause = b.spec_.header_pause = HeaderPause::kHeadersOnly;
   a.connection = {kPause};
   a.down = {kPause, kGoOn};
   b.connection = {kPause};
@@ -230,6 +244,15 @@ TEST_F(TcpChainTest, FailureClosesOrGoesOnWithoutThePlugin) {
     EXPECT_EQ(journal.back(), "b finish");
     EXPECT_EQ(std::count(journal.begin(), journal.end(), "a finish"), 0);
   }
+}
+
+TEST_F(TcpChainTest, FullNewConnectionIsReleasedWhereThePluginSaysSo) {
+  a.spec_.limits.body_bytes = 2;
+  a.spec_.on_buffer_full = OnBufferFull::kRelease;
+  a.connection = {kPause};
+  EXPECT_EQ(Chain().OnNewConnection(), TcpVerdict::kPause);
+  EXPECT_EQ(Data(kDown, "xy"), "Cxy");
+  EXPECT_EQ(journal, (Lines{"a new", "a down xy", "b new", "b down xy"}));
 }
 
 TEST_F(TcpChainTest, FailureFromOutsideLetsHeldDataGoOn) {

@@ -46,7 +46,7 @@ bool TcpChain::Slot::ReplaceData(TcpSide side, size_t start, size_t size, std::s
   const size_t shown = gate.in_data ? gate.shown_bytes : 0;
   const size_t after = old->size() - size + bytes.size();
   const PluginSpec& spec = plugin_.spec();
-  if (after > old->size() && after > shown + spec.limits.body_bytes) {
+  if (after > old->size() && after > shown + chain_.held_bytes_max(*this)) {
     chain_.exchange_.OnNote(TcpNote::kReplaceRefused, spec.name);
     return false;
   }

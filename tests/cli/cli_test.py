@@ -49,7 +49,7 @@ class Help(Case):
         code, out, err = weir("--help")
         self.assertEqual((code, err), (0, ""))
         self.assertLess(out.index("weir run --plugin"), out.index("Usage:"))
-        for command in ("run", "inspect", "completion", "man", "help"):
+        for command in ("run", "inspect", "conformance", "completion", "man", "help"):
             self.assertRegex(out, rf"(?m)^  {command} ")
             self.assertEqual(weir(command, "--help")[0], 0)
 
@@ -146,6 +146,24 @@ class Inspect(Case):
             self.assertRegex(out, rf"(?m)^{re.escape(path)} ")
         self.assertEqual(weir("inspect", "--properties", "x.wasm")[0], 2)
         self.assertEqual(weir("inspect")[0], 2)
+
+    def test_conformance(self):
+        code, out, err = weir("conformance", "--filter", "http-fields/c*", "--json")
+        found = json.loads(out)
+        self.assertEqual((code, err, found["cases"]["failed"], found["failures"]), (0, "", 0, []))
+        self.assertGreater(found["rules"]["headers.case"]["passed"], 0)
+        (self.dir / "http-fields").mkdir()
+        (self.dir / "http-fields" / "wrong.case").write_text(
+            "about what is not so\nproxy_on_request_headers\n  proxy_get_status() -> NOT_FOUND\nrequest GET /\nexpect-client 200\n")
+        code, out, err = weir("conformance", "--cases", self.dir, "--filter", "wrong")
+        self.assertEqual((code, err), (1, ""))
+        self.assertIn("expected  3 proxy_get_status -> NOT_FOUND\n  got       3 proxy_get_status -> OK 0", out)
+        self.one_message(*weir("conformance", "--filter", "no-such-case"), "no-such-case")
+        code, out, err = weir("conformance", "--filter", "http-fields/case", "--export", self.dir / "out")
+        self.assertEqual((code, err), (0, ""))
+        runs = json.loads((self.dir / "out" / "cases.json").read_text())
+        self.assertEqual(len(runs), 6)  # three versions, two modes
+        self.assertTrue((self.dir / "out" / runs[0]["plugins"][0]["wasm"]).read_bytes().startswith(b"\0asm"))
 
     def test_the_sdk_is_told_by_what_it_leaves_behind(self):
         utf16 = "".join(f"{c}\\00" for c in "~lib/@solo-io/proxy-runtime/runtime.ts")

@@ -88,7 +88,7 @@ static Text Data(int buffer, size_t size) {
 }
 static void Change(int buffer, size_t size, Text op, Text args) {
   if (Equal(op, T("prepend"))) proxy_set_buffer_bytes(buffer, 0, 0, args.data, args.size);
-  if (Equal(op, T("append"))) proxy_set_buffer_bytes(buffer, size, 0, args.data, args.size);
+  if (Equal(op, T("append"))) proxy_set_buffer_bytes(buffer, (size_t)-1, 0, args.data, args.size);
   if (Equal(op, T("replace"))) proxy_set_buffer_bytes(buffer, 0, size, args.data, args.size);
   if (Equal(op, T("cut"))) {
     size_t start = Number(Cut(&args, ' ')), length = Number(Cut(&args, ' '));
@@ -110,7 +110,7 @@ static void Change(int buffer, size_t size, Text op, Text args) {
     size_t n = Number(args);
     char* bytes = Allocate(n);
     memset(bytes, 'g', n);
-    proxy_set_buffer_bytes(buffer, size, 0, bytes, n);
+    proxy_set_buffer_bytes(buffer, (size_t)-1, 0, bytes, n);
   }
 }
 

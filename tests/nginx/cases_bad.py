@@ -72,7 +72,9 @@ GUEST = "weir_plugin p {guests}/script.wasm"
 LINES = [("unknown argument", f"{GUEST} memroy=1m;", "memroy", "did you mean .*memory"), ("argument without value", f"{GUEST} memory=;", "memory"), ("no name", "weir_plugin;", "weir_plugin"),
          ("no file", "weir_plugin p;", "weir_plugin"), ("bad memory", f"{GUEST} memory=lots;", "lots"), ("zero memory", f"{GUEST} memory=0;", "memory"),
          ("memory below the module's own", f"{GUEST} memory=64k;", "memory"), ("bad timeout", f"{GUEST} timeout=soon;", "soon"), ("bad start_timeout", f"{GUEST} start_timeout=-1s;", "start_timeout"),
-         ("bad on_error", f"{GUEST} on_error=maybe;", "maybe.*(open|closed)|(open|closed).*maybe"), ("bad statuses", f"{GUEST} statuses=loose;", "loose"), ("bad env", f"{GUEST} env=NOVALUE;", "env"),
+         ("bad on_error", f"{GUEST} on_error=maybe;", "maybe.*(open|closed)|(open|closed).*maybe"), ("bad statuses", f"{GUEST} statuses=loose;", "loose"),
+         ("bad allow", f"{GUEST} allow=http_call,shared_dat;", "shared_dat", 'did you mean "shared_data"'), ("empty allow", f"{GUEST} allow=;", "empty item"),
+         ("allow twice", f"{GUEST} allow=none allow=http_call;", "allow is given twice"), ("bad env", f"{GUEST} env=NOVALUE;", "env"),
          ("argument twice", f"{GUEST} memory=64m memory=32m;", "memory"), ("config and config_inline", f"{GUEST} config={{conf}} config_inline=x;", "config"),
          ("named twice", f"{GUEST}; {GUEST};", r"\bp\b"), ("bad cache argument", f"{GUEST}; weir_cache;", "weir_cache")]
 
@@ -138,6 +140,7 @@ def configurations_of_every_kind(t):
 @case()
 def all_arguments_at_once(t):
     n = t.started("""weir_plugin p {guests}/script.wasm 'config_inline=do rh prop plugin_root_id' root_id=the-root vm_id=the-vm vm_config=v
-                     env=A=1 env=B=2=3 memory=64m timeout=100ms start_timeout=10s on_error=open statuses=strict;""", PLACE)
+                     env=A=1 env=B=2=3 memory=64m timeout=100ms start_timeout=10s on_error=open statuses=strict
+                     "allow=http_call, headers,properties,upstream:authz,foreign:compress";""", PLACE)
     equal(request(n.port).status, 200)
     equal(t.up.last().get("x-prop"), "0:the-root")

@@ -168,7 +168,7 @@ def streams(t, n, call, wanted):
 @case(main)
 def metadata_of_streams(t, n):
     line = one(n, "rh stream grpc weir.Call Metadata a")
-    equal(line, "stream grpc [initial x-first=1 x-first-bin=..] <re:a> [trailing x-trailer=t x-trailer-bin=a.b] status=0 ")
+    equal(line, "stream grpc [initial x-first=1 x-first-bin=..] <re:a> [trailing x-trailer=t x-trailer-bin=a.b] status=0")
     equal(n.server.seen[-1][0].get("x-bytes-bin"), b"\0\1\xff")
 
 

@@ -9,7 +9,8 @@ import subprocess
 import time
 import urllib.parse
 
-from cases import case, equal, has, site
+import cases_grpc
+from cases import Skip, case, equal, has, site
 from client import Connection, h2, message, request
 from harness import Settings, free_port
 
@@ -444,3 +445,31 @@ def custom_ones_along_a_chain(t):
     n.mark()
     request(n.port, "/echo")  # another stream
     n.wait_log(r"\[b\] prop log my\.own 1")
+
+
+@site
+def grpc_site(t):
+    if cases_grpc.grpc is None:
+        raise Skip("no grpcio here: apt-get install python3-grpcio")
+    service = cases_grpc.Service()
+    n = t.nginx("weir_plugin p {guests}/properties.wasm config=paths statuses=strict;",
+                "location / { weir p; grpc_pass grpc://127.0.0.1:%d; }" % service.port)
+    n.file("paths", "\n".join(("response.grpc_status", "response.trailers", "response.trailers.x-trailer", "response.trailers.grpc-status",
+                               "request.protocol", "my.own")))
+    n.service = service
+    return n
+
+
+@case(grpc_site)
+def grpc_status_of_trailers(t, n):
+    for method, status, trailer in (("Unary", 0, b"t"), ("Fail", 9, 1)):
+        n.mark()
+        with cases_grpc.grpc.insecure_channel(f"127.0.0.1:{n.h2}") as channel:
+            try:
+                channel.unary_unary(f"/weir.Test/{method}")(b"a", timeout=10)
+            except cases_grpc.grpc.RpcError as e:
+                equal(e.code().value[0], status)
+        found = values(n, "log")
+        equal(number(found["response.grpc_status"]), status, method)
+        equal(found["response.trailers.x-trailer"], trailer)
+        equal(found["request.protocol"], b"HTTP/2")

@@ -18,7 +18,7 @@ ARROWS = {
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "http": {"base", "public"},
-    "host": {"base", "public", "curl"},
+    "host": {"base", "public", "openssl"},
     "tcp": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},

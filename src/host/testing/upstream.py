@@ -216,7 +216,7 @@ class Http2:
         import h2.connection
         self.socket, self.number = connection, number
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
-        self.requests, self.open = {}, True
+        self.requests, self.open, self.refused = {}, True, False
 
     def run(self):
         import h2.events as events
@@ -266,6 +266,16 @@ class Http2:
             self.h2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
         elif path.startswith("/raw/Reset"):
             self.h2.reset_stream(stream, int(path[10:]))
+        elif path == "/raw/RefuseFirst":  # each connection's first: the client is to send it again
+            if self.refused:
+                self.h2.send_headers(stream, grpc + [("grpc-status", "5")], end_stream=True)
+            else:
+                self.refused = True
+                self.h2.reset_stream(stream, 7)
+        elif path == "/raw/GoAway":
+            self.h2.close_connection(last_stream_id=0)
+            self.flush()
+            self.open = False
         elif path == "/raw/Gone":
             self.open = False
         self.flush()

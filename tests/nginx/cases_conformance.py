@@ -1,0 +1,219 @@
+"""tests/conformance through NGINX: the guests and transcripts that `weir conformance --export` writes, in two NGINXes, one with
+statuses=lenient and one with strict. Each case has plugins and a server of its own there, on a unix socket; each runs with the newest
+version of the ABI that it is of. Cases that say `nginx no (…)` are counted, and left out."""
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import pathlib
+import time
+
+from cases import case
+from cases_scenarios import Exchange, Message, check
+from client import Connection
+from harness import Settings, free_port
+from upstream import Upstream
+
+SAID = re.compile(r"^\S+ \S+ \[\w+\] (\d+)#\d+: (?:\*\d+ )?weir: \[(\w+)\] (.*)$")
+MARKED = re.compile(r"case: .*?;(?=$|, client: |, server: |, request: |, upstream: | while )")
+WORKER_WAIT_S = 3  # for lines that come after the response: ticks, on_log
+
+
+class Unix(Connection):
+    def __init__(self, path, timeout):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(str(path))
+        self.file = self.socket.makefile("rb")
+
+
+def runs(statuses):
+    """One run a case: the newest ABI. The export's folder, which holds the guests, comes first."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-conformance-"))
+    folder.chmod(0o755)
+    subprocess.run([Settings.weir, "conformance", "--export", folder], check=True, capture_output=True)
+    chosen = {}
+    for run in json.loads((folder / "cases.json").read_text()):
+        if run["statuses"] == statuses:
+            chosen[run["name"]] = run  # versions come in order
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder, list(chosen.values())
+
+
+def quoted(text):
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def plugin_lines(n, folder, run, prefix):
+    lines = []
+    for p in run["plugins"]:
+        name = prefix + p["name"]
+        options = [f"statuses={run['statuses']}", f"on_error={p['on_error']}", f"header_pause={p['header_pause']}", f"on_buffer_full={p['on_buffer_full']}"]
+        if p["configuration"]:
+            options.append(f"config={n.file(f'{name}.conf', p['configuration'].encode('latin-1'))}")
+        options += [f"env={e}" for e in p["environment"]]
+        options += [f"{key}={p[field]}{unit}" for key, field, unit in
+                    (("allow", "allow", ""), ("vm_config", "vm_configuration", ""), ("root_id", "root_id", ""), ("vm_id", "vm_id", ""), ("memory", "memory_bytes", ""),
+                     ("timeout", "callback_ms", "ms")) if p[field]]
+        lines.append(f"weir_plugin {name} {folder / p['wasm']} {' '.join(quoted(o) for o in options)};")
+    return lines
+
+
+def message(line, source):
+    m = Message(*line)
+    m.headers, m.absent = [tuple(h) for h in source.get("headers", [])], source.get("no_headers", [])
+    body = source.get("body")
+    m.body = None if body is None else [b.encode("latin-1") for b in (body if isinstance(body, list) else [body])]
+    return m
+
+
+def exchange(source):
+    request = source["request"]
+    one = Exchange(message((request["method"], request["target"]), request))
+    one.request.body = one.request.body or None
+    one.upstream = message((source["upstream"]["status"],), source["upstream"])
+    client = source["expect_client"]
+    one.expect_client = message((client["status"],), client)
+    if upstream := source.get("expect_upstream"):
+        one.expect_upstream = Message("nothing") if upstream == "nothing" else message((upstream["method"], upstream["target"]), upstream)
+    return one
+
+
+class Site:
+    """One NGINX with all the cases of a mode."""
+
+    def __init__(self, t, folder, runs, body_bytes):
+        self.t, self.folder, self.runs, self.failures, self.peers = t, folder, runs, [], []
+        self.n = t.nginx()
+        plugins, servers, clusters = [], [], []
+        for i, run in enumerate(self.runs):
+            plugins += plugin_lines(self.n, self.folder, run, f"c{i}_")
+            chain = " ".join(f"c{i}_{p['name']}" for p in run["plugins"])
+            clusters += [f"weir_cluster {c['name']} http://127.0.0.1:{self.peer(c)};" for c in run["clusters"]]
+            servers.append(f"server {{ listen unix:{self.n.dir}/c{i}; location / {{ weir {chain}; proxy_pass http://up; "
+                           f"proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Connection \"\"; }} }}")
+        most = f"weir_max_body {body_bytes};" if body_bytes else ""
+        self.n.write("\n".join(plugins), http="\n".join([most, "client_max_body_size 100m;", *clusters, *servers]))
+
+    def peer(self, cluster):
+        """The port of a server that does as the case says."""
+        if cluster["kind"] == "http":
+            headers = [(n, v) for n, v in cluster["headers"] if not n.startswith(":")]
+            body = cluster["body"].encode("latin-1")
+            status = int(dict(map(tuple, cluster["headers"]))[":status"])
+            self.peers.append(Upstream())
+            self.peers[-1].script = (status, [*headers, ("content-length", len(body))], body)
+            return self.peers[-1].port
+        if cluster["kind"] == "silent":
+            listener = socket.create_server(("127.0.0.1", 0))
+            self.peers.append(listener)
+            return listener.getsockname()[1]
+        assert (cluster["kind"], cluster["failure"]) == ("failure", "connect"), f"no such server: {cluster}"
+        return free_port()
+
+    def lines(self):
+        """(plugin, text) of what plugins of the worker said; the canary's lines are the master's."""
+        rows = []
+        for line in self.n.log().splitlines():
+            if (match := SAID.match(line)) and int(match[1]) in self.workers:
+                rows.append((match[2], match[3]))
+        return rows
+
+    def said(self, i, rows):
+        return [match[0] for name, text in rows if name.startswith(f"c{i}_") and (match := MARKED.match(text))]
+
+    def play(self):
+        for i, run in enumerate(self.runs):
+            events = run["events"]
+            for at, event in enumerate(events):
+                if "wait_ms" in event:  # the last one is waited for with all the others'
+                    if at + 1 < len(events):
+                        time.sleep(event["wait_ms"] / 1000)
+                    continue
+                source = run["exchanges"][event["exchange"]]
+                try:
+                    check(self.t, lambda timeout: Unix(f"{self.n.dir}/c{i}", timeout), exchange(source))
+                except (AssertionError, OSError) as e:
+                    self.failures.append(f"{run['name']} ({run['statuses']}): request of line {source['line']}: {e}")
+
+    def judge(self, unloaded):
+        """Compares the transcripts; `unloaded`: of those that go on after the plugin's end."""
+        todo = [(i, r) for i, r in enumerate(self.runs) if any(l["unload"] for l in r["transcript"]) == unloaded]
+        end = time.monotonic() + WORKER_WAIT_S
+        while True:
+            rows = self.lines()
+            short = [i for i, r in todo if len(self.said(i, rows)) < len(r["transcript"])]
+            if not short or time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        time.sleep(0.2)  # a line too many would come now
+        rows = self.lines()
+        for i, run in todo:
+            self.judge_one(i, run, rows)
+
+    def judge_one(self, i, run, rows):
+        said, wanted = self.said(i, rows), run["transcript"]
+        if not re.fullmatch("\n".join(line["pattern"] for line in wanted), "\n".join(said)):
+            at = next((k for k, line in enumerate(wanted) if k >= len(said) or "(?P=" not in line["pattern"] and not re.fullmatch(line["pattern"], said[k])), len(wanted))
+            expected = f"line {wanted[at]['line']}: {wanted[at]['text']}" if at < len(wanted) else "nothing more"
+            self.failures.append(f"{run['name']} ({run['statuses']}): expected {expected}; got {said[at] if at < len(said) else 'nothing more'}")
+        for source in run["exchanges"]:
+            for key, there in (("logs", True), ("no_logs", False)):
+                for name, text in source[key]:
+                    if any(n == f"c{i}_{name}" and text in line for n, line in rows) != there:
+                        self.failures.append(f"{run['name']} ({run['statuses']}): {'no' if there else 'a'} line of the log with {text!r}")
+
+    def run(self):
+        self.n.start()
+        self.workers = set(self.n.pids())
+        self.play()
+        self.judge(unloaded=False)
+        self.n.stop()
+        self.n.process = None
+        self.judge(unloaded=True)
+        for peer in self.peers:
+            peer.stop() if isinstance(peer, Upstream) else peer.close()
+        return self.failures
+
+
+def refuse(t, folder, i, run):
+    """A plugin that does not load: `nginx -t` fails and says why."""
+    n = t.nginx()
+    chain = " ".join(f"r{i}_{p['name']}" for p in run["plugins"])
+    n.write("\n".join(plugin_lines(n, folder, run, f"r{i}_")), f"location / {{ weir {chain}; proxy_pass http://up; }}")
+    code, output = n.check()
+    if code == 0 or run["expect_load"] not in output:
+        return [f"{run['name']} ({run['statuses']}): wanted {run['expect_load']!r}, got {code}: {output[-500:]}"]
+    return []
+
+
+def play(t, statuses):
+    folder, everything = runs(statuses)
+    mine = [r for r in everything if not r["not_nginx"]]
+    groups, failures = {}, []
+    for run in mine:
+        if not run["expect_load"]:
+            groups.setdefault(run["plugins"][0]["body_bytes"], []).append(run)  # weir_max_body is one for all
+    for body_bytes, group in sorted(groups.items()):
+        failures += Site(t, folder, group, body_bytes).run()
+    for i, run in enumerate(r for r in mine if r["expect_load"]):
+        failures += refuse(t, folder, i, run)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"     {len(mine)} conformance cases ran, {len(everything) - len(mine)} are marked `nginx no`")
+    assert not failures, f"{len(failures)} failures\n" + "\n".join(failures)
+
+
+LOG = r"down after \d+ failures"
+
+
+@case(log=LOG)
+def lenient(t):
+    play(t, "lenient")
+
+
+@case(log=LOG)
+def strict(t):
+    play(t, "strict")
