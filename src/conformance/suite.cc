@@ -5,7 +5,7 @@
 #include <iterator>
 #include <optional>
 
-#include "proxy_wasm/callbacks.h"
+#include "conformance/rows.h"
 #include "proxy_wasm/host_functions.h"
 #include "scenario/text.h"
 #include "weir/engine.h"
@@ -22,18 +22,6 @@ std::string Dashed(std::string_view name) {  // "proxy_get_status" -> "get-statu
   std::replace(text.begin(), text.end(), '_', '-');
   return text;
 }
-std::string Folder(std::string_view section) {
-  std::string slug;
-  for (char c : section) {
-    const char low = c >= 'A' && c <= 'Z' ? char(c + 32) : c;
-    const bool fine = (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9');
-    if (fine) slug += low;
-    if (!fine && !slug.empty() && slug.back() != '-') slug += '-';
-  }
-  while (slug.ends_with('-')) slug.pop_back();
-  return slug;
-}
-
 /// Blocks in the order in which a host calls them, for one request with a body, after a tick.
 struct Phase {
   std::string_view name, block;
@@ -105,7 +93,7 @@ class PhaseTable {
       if (one.name == function) row = &one;
     if (row == nullptr) return "no host function \"" + function + "\"";
     const bool trailers = Has("request_trailers") || Has("response_trailers");
-    std::string name = Folder(row->section) + "/" + Dashed(function) + (trailers ? ".phases-trailers" : ".phases");
+    std::string name = Slug(row->section) + "/" + Dashed(function) + (trailers ? ".phases-trailers" : ".phases");
     const auto same = std::count_if(cases_.begin(), cases_.end(), [&](const CaseText& one) { return one.name.starts_with(name); });
     if (same > 0) name += "-" + std::to_string(same + 1);
     std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_ + "ignore proxy_on_tick\n";

@@ -149,11 +149,11 @@ ngx_int_t InitProcess(ngx_cycle_t* cycle) noexcept {
 
 void ExitProcess(ngx_cycle_t*) noexcept {
   if (g_module.worker != nullptr) g_module.worker->StopWaking();
-  if (g_module.streams != 0) {  // nginx ends in the middle of requests: their plugins stay until the process is gone ...
-    if (g_module.worker != nullptr) g_module.worker->StopCalls();  // ... but no thread runs into its last moments
+  if (g_module.streams != 0) {  // nginx ends in the middle of requests: their plugins stay until the process is gone
+    if (g_module.worker != nullptr) g_module.worker->StopCalls();  // no thread runs into the process's last moments
     return;
   }
-  delete g_module.worker;
+  delete g_module.worker;  // plugins before the client: they cancel what they have in flight
   g_module.worker = nullptr;
 }
 

@@ -206,7 +206,7 @@ def play(t, statuses):
     assert not failures, f"{len(failures)} failures\n" + "\n".join(failures)
 
 
-LOG = r"down after \d+ failures"
+LOG = r"down after \d+ failures|\[crit\] \d+#\d+: \*\d+ weir: \[c\d+_p\] "  # proxy_log at CRITICAL
 
 
 @case(log=LOG)
