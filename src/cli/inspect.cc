@@ -13,13 +13,6 @@
 namespace weir::cli {
 namespace {
 
-// Sections of the specification whose functions answer a status and whose callbacks are never called, in this version.
-constexpr std::string_view kNotYet[] = {"HTTP calls", "gRPC calls", "TCP streams"};
-
-bool IsNotYet(std::string_view section) {
-  return std::find(std::begin(kNotYet), std::end(kNotYet), section) != std::end(kNotYet);
-}
-
 // What a module says of itself, in the form that the import check takes.
 class ReadModule final : public Module {
  public:
@@ -167,7 +160,7 @@ ImportReport ReportImport(const WasmImport& import, const ReadModule& alone, pro
   }
   const Result<void> checked = proxy_wasm::CheckModule(alone, version, "");
   if (checked) {
-    report.offer = IsNotYet(report.section) ? Offer::kNotYet : Offer::kWorks;
+    report.offer = Offer::kWorks;
     return report;
   }
   report.offer = !named ? Offer::kUnknown : this_version ? Offer::kWrongSignature : Offer::kOtherVersion;
@@ -188,7 +181,7 @@ void ReportCallbacks(Inspection& out) {
   for (const proxy_wasm::CallbackRow& row : proxy_wasm::kCallbackRows) {
     const WasmExport* exported = out.module.FindExport(row.name);
     if (exported == nullptr || exported->kind != WasmExternKind::kFunction) continue;
-    out.callbacks.push_back({std::string(row.name), exported->signature, std::string(row.section), !IsNotYet(row.section)});
+    out.callbacks.push_back({std::string(row.name), exported->signature, std::string(row.section)});
   }
 }
 
@@ -219,7 +212,7 @@ void ReportVersions(Inspection& out) {
 }  // namespace
 
 std::string_view OfferName(Offer offer) {
-  constexpr std::string_view kNames[] = {"works", "not available yet", "wrong signature", "of another ABI version", "unknown"};
+  constexpr std::string_view kNames[] = {"works", "wrong signature", "of another ABI version", "unknown"};
   return kNames[static_cast<size_t>(offer)];
 }
 

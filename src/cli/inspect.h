@@ -18,8 +18,8 @@ struct InspectRequest {
   bool properties = false;  ///< the table of properties in place of a file
 };
 
-enum class Offer : uint8_t { kWorks, kNotYet, kWrongSignature, kOtherVersion, kUnknown };
-/// "works", "not available yet" …
+enum class Offer : uint8_t { kWorks, kWrongSignature, kOtherVersion, kUnknown };
+/// "works", "unknown" …
 std::string_view OfferName(Offer offer);
 
 struct ImportReport {
@@ -31,7 +31,6 @@ struct ImportReport {
 
 struct CallbackReport {
   std::string name, signature, section;
-  bool called = true;  ///< false: this version of Weir never does
 };
 
 struct Inspection {

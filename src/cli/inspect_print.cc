@@ -61,7 +61,7 @@ std::string Toolchain(const Inspection& in) {
 }
 
 Style StyleOf(Offer offer) {
-  return offer == Offer::kWorks ? Style::kGreen : offer == Offer::kNotYet ? Style::kYellow : Style::kRed;
+  return offer == Offer::kWorks ? Style::kGreen : Style::kRed;
 }
 
 class Text {
@@ -100,7 +100,7 @@ class Text {
   void Callbacks() {
     out_ += Bold("callbacks") + " (" + std::to_string(in_.callbacks.size()) + ")\n";
     for (const CallbackReport& callback : in_.callbacks) {
-      out_ += "  " + callback.name + (callback.called ? "" : Paint(Style::kYellow, "  not called yet: " + callback.section)) + "\n";
+      out_ += "  " + callback.name + "\n";
     }
   }
 
@@ -166,7 +166,7 @@ std::string InspectionJson(const Inspection& in) {
   }
   for (const CallbackReport& c : in.callbacks) {
     callbacks.push_back(boost::json::object{
-        {"name", String(c.name)}, {"signature", String(c.signature)}, {"section", String(c.section)}, {"called", c.called}});
+        {"name", String(c.name)}, {"signature", String(c.signature)}, {"section", String(c.section)}});
   }
   for (const ImportReport& i : in.imports) {
     boost::json::object import{{"module", String(i.module)}, {"name", String(i.name)}, {"kind", String(i.kind)}, {"offer", String(OfferName(i.offer))}};

@@ -125,9 +125,10 @@ class Inspect(Case):
         self.assertEqual((found["file"], found["bytes"], found["loads"], found["error"]), (str(path), path.stat().st_size, True, None))
         self.assertEqual((found["family"], found["abi_versions"], found["start"]), ("Proxy-Wasm", ["0.2.1"], ["_initialize"]))
         self.assertEqual([(i["module"], i["name"], i["offer"]) for i in found["imports"]],
-                         [("env", "proxy_log", "works"), ("env", "proxy_http_call", "not available yet"), ("wasi_snapshot_preview1", "fd_write", "works")])
+                         [("env", "proxy_log", "works"), ("env", "proxy_http_call", "works"), ("wasi_snapshot_preview1", "fd_write", "works")])
         self.assertEqual(found["imports"][0]["signature"], "(i32, i32, i32) -> i32")
-        self.assertEqual({c["name"]: c["called"] for c in found["callbacks"]}, {"proxy_on_request_headers": True, "proxy_on_http_call_response": False})
+        self.assertEqual({c["name"]: c["section"] for c in found["callbacks"]},
+                         {"proxy_on_request_headers": "HTTP streams", "proxy_on_http_call_response": "HTTP calls"})
         self.assertEqual(found["memories"], [{"pages_min": 2, "pages_max": 16}])
         self.assertEqual((found["functions"], found["function_names"], found["dwarf"]), (5, 1, False))
         self.assertEqual([s["name"] for s in found["custom_sections"]], ["name"])
@@ -175,7 +176,7 @@ class Inspect(Case):
     def test_text_of_a_good_plugin(self):
         code, out, err = weir("inspect", self.wasm(GOOD))
         self.assertEqual((code, err), (0, ""))
-        for part in (r"Proxy-Wasm ABI 0\.2\.1", r"128 KiB at the start, at most 1024 KiB", r"not available yet +env\.proxy_http_call", r"works +env\.proxy_log\(i32, i32, i32\) -> i32", "Weir loads it"):
+        for part in (r"Proxy-Wasm ABI 0\.2\.1", r"128 KiB at the start, at most 1024 KiB", r"works +env\.proxy_http_call", r"works +env\.proxy_log\(i32, i32, i32\) -> i32", "Weir loads it"):
             self.assertRegex(out, part)
 
     def test_control_characters_of_names_do_not_reach_the_terminal(self):
