@@ -1,6 +1,8 @@
 #include "nginx/worker.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "host/zone/zone_report.h"
 #include "nginx/module.h"
@@ -16,13 +18,19 @@ std::vector<std::string> NamesOf(const MainConf& conf) {
   return names;
 }
 
+size_t CountSpaces(const MainConf& conf) {
+  std::set<std::string_view> spaces;
+  for (const auto& plugin : conf.plugins) spaces.insert(plugin->spec.vm_id.empty() ? plugin->spec.name : plugin->spec.vm_id);
+  return spaces.size();
+}
+
 }  // namespace
 
 Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
     : cycle_(cycle),
       conf_(conf),
       calls_(cycle, conf),
-      zone_(cycle, conf.zone, NamesOf(conf)),
+      zone_(cycle, conf.zone, NamesOf(conf), CountSpaces(conf)),
       host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
             timers_,  services_.foreign_functions(), calls_.calls()},
       retry_ms_(kRetryFirstMs) {

@@ -29,6 +29,7 @@ std::string TakePart(std::string_view value, size_t* bytes) {
 constexpr Argument<ZoneConf> kArguments[] = {
     {"data", false, [](ngx_conf_t*, ZoneConf& conf, std::string_view value) { return TakePart(value, &conf.sizes.data); }},
     {"queues", false, [](ngx_conf_t*, ZoneConf& conf, std::string_view value) { return TakePart(value, &conf.sizes.queues); }},
+    {"space", false, [](ngx_conf_t*, ZoneConf& conf, std::string_view value) { return TakePart(value, &conf.sizes.space); }},
     {"full", false,
      [](ngx_conf_t*, ZoneConf& conf, std::string_view value) -> std::string {
        if (value != "refuse" && value != "evict") {
@@ -184,10 +185,17 @@ uint32_t NgxZoneQueues::Register(std::string_view space, std::string_view name, 
   return id;
 }
 
-void FullLog::OnDataFull(std::string_view space, size_t bytes) {
+void FullLog::OnDataFull(std::string_view space, size_t bytes, uint64_t limit_bytes) {
   if (data_said_ != 0 && ngx_time() - data_said_ < kSaySeconds) return;
   data_said_ = ngx_time();
   const ngx_str_t name = Borrow(space);
+  if (limit_bytes != 0) {
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "weir: shared data of \"%V\" is full: it has its %uL bytes, and %uz more were refused; make weir_zone's space= or data= larger "
+                  "(said once a minute)",
+                  &name, limit_bytes, bytes);
+    return;
+  }
   ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                 "weir: shared data is full: %uz bytes for \"%V\" were refused; make weir_zone or its data= larger (said once a minute)",
                 bytes, &name);
@@ -203,10 +211,10 @@ void FullLog::OnQueueFull(std::string_view queue, size_t bytes) {
                 &name, bytes);
 }
 
-ZoneServices::ZoneServices(ngx_cycle_t* cycle, const ZoneConf& conf, const std::vector<std::string>& plugins)
+ZoneServices::ZoneServices(ngx_cycle_t* cycle, const ZoneConf& conf, const std::vector<std::string>& plugins, size_t spaces)
     : lock_(PoolOf(conf)),
       zone_(PoolOf(conf).data, lock_),
-      data_(zone_, clock_, &log_, {.full = conf.full}),
+      data_(zone_, clock_, &log_, {.full = conf.full, .space_bytes = conf.sizes.SpaceLimit(spaces)}),
       queues_(zone_, &log_),
       metrics_(zone_) {
   if (zone_.Join(static_cast<uint32_t>(ngx_worker), plugins)) return;

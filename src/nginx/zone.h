@@ -21,7 +21,7 @@ struct ZoneConf {
   ngx_shm_zone_t* shm = nullptr;  ///< null: no plugins
 };
 
-/// weir_zone SIZE [data=SIZE] [queues=SIZE] [full=refuse|evict];
+/// weir_zone SIZE [data=SIZE] [queues=SIZE] [space=SIZE] [full=refuse|evict];
 char* TakeZone(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept;
 /// Asks nginx for the memory. False: said why.
 bool AddZone(ngx_conf_t* cf, ZoneConf& conf);
@@ -85,7 +85,7 @@ class NgxZoneQueues final : public Queues {
 /// What was refused for want of room, at most once a minute each.
 class FullLog final : public ZoneFullListener {
  public:
-  void OnDataFull(std::string_view space, size_t bytes) override;
+  void OnDataFull(std::string_view space, size_t bytes, uint64_t limit_bytes) override;
   void OnQueueFull(std::string_view queue, size_t bytes) override;
 
  private:
@@ -95,8 +95,8 @@ class FullLog final : public ZoneFullListener {
 /// The services of one worker on the zone.
 class ZoneServices {
  public:
-  /// `conf` has its memory, and outlives this. `plugins`: those of the configuration.
-  ZoneServices(ngx_cycle_t* cycle, const ZoneConf& conf, const std::vector<std::string>& plugins);
+  /// `conf` has its memory, and outlives this. `plugins`: those of the configuration; `spaces`: how many name spaces they have.
+  ZoneServices(ngx_cycle_t* cycle, const ZoneConf& conf, const std::vector<std::string>& plugins, size_t spaces);
   /// Every plugin is gone.
   ~ZoneServices() { zone_.Leave(); }
   SharedData& shared_data() { return data_; }

@@ -189,7 +189,7 @@ def a_full_queue_refuses_and_loses_nothing(t):
 
 @case(log="full")
 def full_shared_data_refuses_and_loses_nothing(t):
-    n = t.nginx("weir_zone 1m; weir_plugin p {guests}/shared.wasm statuses=strict; weir_plugin other {guests}/shared.wasm;", LOCATIONS, workers=2).start()
+    n = t.nginx("weir_zone 1m space=512k; weir_plugin p {guests}/shared.wasm statuses=strict; weir_plugin other {guests}/shared.wasm;", LOCATIONS, workers=2).start()
     n.mark()
     fit = 0
     while do(n, f"fill k{fit} 10000") == ["0"]:
@@ -206,6 +206,27 @@ def full_shared_data_refuses_and_loses_nothing(t):
     equal(do(n, "fill more 10000", target="/other"), ["0"])  # lenient: swallowed
     equal(do(n, "get more", target="/other"), ["1 0 "])
     equal(do(n, "del k1", "fill more 10000"), ["0", "0"])
+
+
+@each([("half by default", "weir_zone 1m;", 26, 262144), ("what is said", "weir_zone 1m space=64k;", 6, 65536)], log="is full")
+def a_full_name_space_leaves_others_room(t, line, fits, limit):
+    n = t.nginx(line + "weir_plugin p {guests}/shared.wasm statuses=strict; weir_plugin other {guests}/shared.wasm;", LOCATIONS, workers=2).start()
+    n.mark()
+    fit = 0
+    while do(n, f"fill k{fit} 10000") == ["0"]:
+        fit += 1
+    equal(fit, fits)
+    assert limit - 10100 < value(n, "weir_shared_data_bytes", vm_id="p") <= limit
+    equal(len(set(line[0] for line in everywhere(n, "fill more 10000").values())), 1, "the same in each worker")
+    has(n.new_log(), f'weir: shared data of "p" is full: it has its {limit} bytes, and 100')
+    equal({line[0] for line in everywhere(n, "fill own 10000", target="/other").values()}, {"0"})
+    has(do(n, "get own", target="/other")[0], " ffff")
+    equal(do(n, "del k0", "fill more 10000", "fill yet 10000"), ["0", "0", "10"])
+    # A reload changes the limit, and keeps what is there; the last plugin of its kind may have all.
+    n.write("weir_zone 1m; weir_plugin p {guests}/shared.wasm statuses=strict; weir_plugin other {guests}/shared.wasm vm_id=p;", LOCATIONS)
+    n.reload()
+    equal(do(n, *[f"fill more{i} 10000" for i in range(15)]), ["0"] * 15)
+    equal(value(n, "weir_shared_data_entries", vm_id="p"), fit + 15)
 
 
 @case()
@@ -395,7 +416,8 @@ def a_name_with_another_type(t):
 
 @each([("a word", "weir_zone many;", "is not a size"), ("too small", "weir_zone 511k;", "the least is 512k"), ("too large", "weir_zone 100g;", "the most is"),
        ("no part", "weir_zone 1m data=1m;", "must leave"), ("part too small", "weir_zone 1m queues=1k;", "the least is 64k"), ("twice", "weir_zone 1m; weir_zone 1m;", "given twice"),
-       ("unknown", "weir_zone 1m date=2m;", 'did you mean "data='), ("policy", "weir_zone 1m full=maybe;", "must be refuse"), ("in a server", "server { weir_zone 1m; }", "not allowed here"),
+       ("unknown", "weir_zone 1m date=2m;", 'did you mean "data='), ("policy", "weir_zone 1m full=maybe;", "must be refuse"), ("too large a share", "weir_zone 1m space=513k;", "all shared data has 512k"), ("too small a share", "weir_zone 1m space=4095;", "space= is too small"),
+        ("in a server", "server { weir_zone 1m; }", "not allowed here"),
        ("metrics twice", "server { location / { weir_metrics; weir_metrics; } }", "given twice")], log="emerg")
 def mistakes_are_told(t, lines, wanted):
     code, text = t.nginx("weir_plugin p {guests}/shared.wasm; weir_plugin other {guests}/shared.wasm;", LOCATIONS, http=lines).check()

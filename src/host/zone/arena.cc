@@ -77,7 +77,7 @@ uint32_t Arena::FindFree(uint32_t units) const {
 }
 
 void* Arena::Allocate(size_t bytes) {
-  const size_t wanted = std::max<size_t>((bytes + kHeader + kUnit - 1) / kUnit, 1);
+  const size_t wanted = TakenBy(bytes) / kUnit;
   if (bytes > size_bytes() || wanted > units_) return nullptr;
   const auto units = static_cast<uint32_t>(wanted);
   const uint32_t offset = FindFree(units);

@@ -26,6 +26,8 @@ class Arena {
   void Free(void* memory);
   /// What a live allocation takes, its header included.
   static size_t Taken(const void* memory);
+  /// What an allocation of that many bytes would take.
+  static size_t TakenBy(size_t bytes) { return (bytes + kHeader + kUnit - 1) / kUnit * kUnit; }
   size_t size_bytes() const { return size_t{units_} * kUnit; }
   size_t used_bytes() const { return size_t{used_} * kUnit; }
   /// Exactly `live` (each from Allocate, in any order) stay; all the rest is free.

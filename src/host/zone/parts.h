@@ -28,18 +28,26 @@ void Commit(ZoneLink<T>& link, T* to) {
 
 // ---- shared data
 
+struct DataEntry;
+
 /// A name space, and what it takes.
 struct DataSpace {
   ZoneLink<DataSpace> next;
-  uint64_t bytes;    ///< of its entries, as the arena counts them
-  uint64_t entries;
+  uint64_t bytes;          ///< of its entries, as the arena counts them
+  uint64_t entries;        ///< in its ring
+  uint64_t first_gone_ns;  ///< none of its entries expires before; 0: none expires
+  DataEntry* hand;         ///< entry of its ring that the eviction within it looks at next; null: no entries
   uint32_t name_size;
   std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), name_size}; }
+  /// Counts the entry, whose bytes are allocated, and puts it where the hand comes last.
+  void Add(DataEntry* entry);
+  void Remove(DataEntry* entry);
 };
 
 struct DataEntry {
   ZoneLink<DataEntry> next;  ///< of its bucket
   DataSpace* space;
+  DataEntry *after, *before;  ///< in the ring of its name space
   uint64_t hash;
   uint64_t gone_at_ns;  ///< monotonic; 0: stays
   uint32_t cas;

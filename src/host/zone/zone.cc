@@ -37,6 +37,11 @@ ZoneSizes ZoneSizes::Resolved() const {
   return sizes;
 }
 
+size_t ZoneSizes::SpaceLimit(size_t spaces) const {
+  if (space != 0) return space;
+  return spaces > 1 ? Resolved().data / 2 : 0;
+}
+
 std::string ZoneSizes::Fault() const {
   if (bytes < kLeast) return "is too small: the least is " + Kilobytes(kLeast);
   if (bytes > kMost) return "is too large: the most is " + Kilobytes(kMost);
@@ -46,6 +51,8 @@ std::string ZoneSizes::Fault() const {
   if (sizes.data > bytes || sizes.queues > bytes - sizes.data || bytes - sizes.data - sizes.queues < kLeast / 4) {
     return "data= and queues= must leave " + Kilobytes(kLeast / 4) + " of the zone for metrics and workers";
   }
+  if (space != 0 && space < kSpaceLeast) return "space= is too small: the least is " + Kilobytes(kSpaceLeast);
+  if (space > sizes.data) return "space= is too large: all shared data has " + Kilobytes(sizes.data) + " (data=)";
   return {};
 }
 

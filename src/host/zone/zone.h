@@ -36,12 +36,16 @@ struct ZoneSizes {
   size_t bytes = kDefault;
   size_t data = 0;    ///< 0: half of the zone
   size_t queues = 0;  ///< 0: a quarter of the zone
+  size_t space = 0;   ///< of the data, for one name space; 0: half, or all when there is no other
   static constexpr size_t kDefault = 8u << 20;
   static constexpr size_t kLeast = 512u << 10;      ///< of a zone
   static constexpr size_t kPartLeast = 64u << 10;   ///< of a part
+  static constexpr size_t kSpaceLeast = 4u << 10;   ///< for one name space
   static constexpr size_t kMost = size_t{16} << 30;
   /// With the defaults filled in.
   ZoneSizes Resolved() const;
+  /// What one of that many name spaces may take; 0: what there is.
+  size_t SpaceLimit(size_t spaces) const;
   /// Empty, or what is wrong with them and what to write instead.
   std::string Fault() const;
 };

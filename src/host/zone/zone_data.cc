@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -22,7 +23,33 @@ DataEntry* Fill(void* memory, DataSpace* space, std::string_view key, std::strin
   return entry;
 }
 
+/// 0: never.
+uint64_t Earlier(uint64_t one_ns, uint64_t two_ns) {
+  if (one_ns == 0 || two_ns == 0) return one_ns + two_ns;
+  return std::min(one_ns, two_ns);
+}
+
 }  // namespace
+
+void DataSpace::Add(DataEntry* entry) {
+  bytes += Arena::Taken(entry);
+  entries += 1;
+  if (hand == nullptr) {
+    hand = entry->after = entry->before = entry;
+    return;
+  }
+  entry->after = hand;
+  entry->before = hand->before;
+  entry->before->after = hand->before = entry;
+}
+
+void DataSpace::Remove(DataEntry* entry) {
+  bytes -= Arena::Taken(entry);
+  entries -= 1;
+  entry->before->after = entry->after;
+  entry->after->before = entry->before;
+  if (hand == entry) hand = entries == 0 ? nullptr : entry->after;
+}
 
 bool DataPart::Format(void* memory, size_t bytes) {
   const size_t count = std::bit_floor(bytes / kBytesPerBucket);
@@ -37,15 +64,16 @@ void DataPart::Repair() {
   std::vector<void*> live;
   for (DataSpace* space = Follow(spaces); space != nullptr; space = Follow(space->next)) {
     live.push_back(space);
-    space->bytes = space->entries = 0;
+    space->bytes = space->entries = space->first_gone_ns = 0;
+    space->hand = nullptr;
   }
   first_gone_ns = 0;
   for (uint32_t i = 0; i <= bucket_mask; ++i) {
     for (DataEntry* entry = Follow(buckets[i]); entry != nullptr; entry = Follow(entry->next)) {
       live.push_back(entry);
-      entry->space->bytes += Arena::Taken(entry);
-      entry->space->entries += 1;
-      if (entry->gone_at_ns != 0) first_gone_ns = first_gone_ns == 0 ? entry->gone_at_ns : std::min(first_gone_ns, entry->gone_at_ns);
+      entry->space->Add(entry);
+      entry->space->first_gone_ns = Earlier(entry->space->first_gone_ns, entry->gone_at_ns);
+      first_gone_ns = Earlier(first_gone_ns, entry->gone_at_ns);
     }
   }
   arena->Rebuild(std::move(live));
@@ -74,9 +102,14 @@ ZoneLink<DataEntry>* ZoneSharedData::FindLive(std::string_view space, std::strin
 void ZoneSharedData::Erase(ZoneLink<DataEntry>& link) {
   DataEntry* entry = Follow(link);
   Commit(link, Follow(entry->next));
-  entry->space->bytes -= Arena::Taken(entry);
-  entry->space->entries -= 1;
+  entry->space->Remove(entry);
   zone_.root().data.arena->Free(entry);
+}
+
+void ZoneSharedData::Erase(const DataEntry& entry) {
+  ZoneLink<DataEntry>* link = &zone_.root().data.bucket(entry.hash);
+  while (Follow(*link) != &entry) link = &Follow(*link)->next;
+  Erase(*link);
 }
 
 void ZoneSharedData::Sweep(uint32_t buckets) {
@@ -94,7 +127,7 @@ void ZoneSharedData::Sweep(uint32_t buckets) {
         Erase(*link);
         continue;
       }
-      if (entry->gone_at_ns != 0) first_ns = first_ns == 0 ? entry->gone_at_ns : std::min(first_ns, entry->gone_at_ns);
+      first_ns = Earlier(first_ns, entry->gone_at_ns);
       link = &entry->next;
     }
   }
@@ -131,6 +164,49 @@ void* ZoneSharedData::Allocate(size_t bytes, const DataEntry* keep) {
   }
 }
 
+void ZoneSharedData::SweepSpace(DataSpace& space) {
+  if (space.first_gone_ns == 0 || clock_.MonotonicNs() < space.first_gone_ns) return;
+  uint64_t first_ns = 0;
+  DataEntry* entry = space.hand;
+  for (uint64_t left = space.entries; left != 0; --left) {
+    DataEntry* after = entry->after;
+    if (Expired(*entry)) {
+      ++zone_.root().data.expired;
+      Erase(*entry);
+    } else {
+      first_ns = Earlier(first_ns, entry->gone_at_ns);
+    }
+    entry = after;
+  }
+  space.first_gone_ns = first_ns;
+}
+
+bool ZoneSharedData::EvictOneOf(DataSpace& space, const DataEntry* keep) {
+  // Twice around, as EvictOne.
+  for (uint64_t left = 2 * space.entries; left != 0; --left) {
+    DataEntry* entry = space.hand;
+    space.hand = entry->after;
+    if (entry == keep || std::exchange(entry->used, false)) continue;
+    ++zone_.root().data.evicted;
+    Erase(*entry);
+    return true;
+  }
+  return false;
+}
+
+bool ZoneSharedData::FitSpace(DataSpace& space, size_t bytes, const DataEntry* old) {
+  const uint64_t limit = limits_.space_bytes, needed = Arena::TakenBy(bytes), given_back = old != nullptr ? Arena::Taken(old) : 0;
+  if (limit == 0) return true;
+  if (needed > limit) return false;
+  const auto fits = [&] { return space.bytes - given_back <= limit - needed; };
+  if (fits()) return true;
+  SweepSpace(space);
+  while (!fits()) {
+    if (limits_.full != ZoneDataLimits::Full::kEvict || !EvictOneOf(space, old)) return false;
+  }
+  return true;
+}
+
 DataSpace* ZoneSharedData::SpaceOf(std::string_view name) {
   DataPart& part = zone_.root().data;
   for (DataSpace* space = Follow(part.spaces); space != nullptr; space = Follow(space->next)) {
@@ -155,7 +231,7 @@ std::optional<SharedData::Entry> ZoneSharedData::Get(std::string_view space, std
   return Entry{std::string(entry->value()), entry->cas};
 }
 
-StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view key, std::string_view value, uint32_t cas) {
+StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view key, std::string_view value, uint32_t cas, bool* limited) {
   DataPart& part = zone_.root().data;
   const uint64_t hash = ZoneHash(space, key);
   Sweep(kSweepEachWrite);
@@ -164,8 +240,12 @@ StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view k
   const uint32_t next_cas = part.last_cas + 1 == 0 ? 1 : part.last_cas + 1;
   DataSpace* in = old != nullptr ? old->space : SpaceOf(space);
   if (in == nullptr) return StoreStatus::kFull;
-  void* memory = Allocate(sizeof(DataEntry) + key.size() + value.size(), old);
-  if (memory == nullptr && old != nullptr && value.size() <= old->value_size) {
+  const size_t bytes = sizeof(DataEntry) + key.size() + value.size();
+  const bool longer = old == nullptr || value.size() > old->value_size;
+  *limited = longer && !FitSpace(*in, bytes, old);
+  if (*limited) return StoreStatus::kFull;
+  void* memory = Allocate(bytes, old);
+  if (memory == nullptr && !longer) {
     // No room for both: over the old one. Only here could a process that is killed leave half a value.
     old->value_size = static_cast<uint32_t>(value.size());
     if (!value.empty()) std::memcpy(old->bytes() + old->key_size, value.data(), value.size());
@@ -177,8 +257,7 @@ StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view k
   DataEntry* entry = Fill(memory, in, key, value, hash);
   entry->cas = part.last_cas = next_cas;
   entry->used = true;
-  in->bytes += Arena::Taken(entry);
-  in->entries += 1;
+  in->Add(entry);
   ZoneLink<DataEntry>* link = Find(space, key, hash);  // anew: making room may have changed the bucket
   if (old == nullptr) {
     Commit(*link, entry);
@@ -187,20 +266,22 @@ StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view k
   entry->gone_at_ns = old->gone_at_ns;
   Commit(entry->next, Follow(old->next));
   Commit(*link, entry);
-  in->bytes -= Arena::Taken(old);
-  in->entries -= 1;
+  in->Remove(old);
   part.arena->Free(old);
   return StoreStatus::kOk;
 }
 
 StoreStatus ZoneSharedData::Set(std::string_view space, std::string_view key, std::string_view value, uint32_t cas) {
   StoreStatus status = StoreStatus::kFull;
+  bool limited = false;
   if (key.size() <= limits_.key_bytes && value.size() <= UINT32_MAX) {
     const ZoneGuard guard(zone_);
-    status = SetLocked(space, key, value, cas);
+    status = SetLocked(space, key, value, cas, &limited);
     if (status == StoreStatus::kFull) ++zone_.root().data.full;
   }
-  if (status == StoreStatus::kFull && listener_ != nullptr) listener_->OnDataFull(space, key.size() + value.size());
+  if (status == StoreStatus::kFull && listener_ != nullptr) {
+    listener_->OnDataFull(space, key.size() + value.size(), limited ? limits_.space_bytes : 0);
+  }
   return status;
 }
 
@@ -223,8 +304,7 @@ StoreStatus ZoneSharedData::SetTtl(std::string_view space, std::string_view key,
   const uint64_t now_ns = clock_.MonotonicNs();
   const bool forever = ttl_ms == 0 || ttl_ms > (UINT64_MAX - now_ns) / 1'000'000;
   entry->gone_at_ns = forever ? 0 : now_ns + ttl_ms * 1'000'000;
-  uint64_t& first_ns = zone_.root().data.first_gone_ns;
-  if (!forever) first_ns = first_ns == 0 ? entry->gone_at_ns : std::min(first_ns, entry->gone_at_ns);
+  for (uint64_t* first_ns : {&zone_.root().data.first_gone_ns, &entry->space->first_gone_ns}) *first_ns = Earlier(*first_ns, entry->gone_at_ns);
   return StoreStatus::kOk;
 }
 

@@ -10,12 +10,14 @@ struct ZoneDataLimits {
   uint32_t key_bytes = 64u << 10;  ///< of one key
   /// Full: the entries that were used longest ago (about) make room; otherwise the write is refused.
   enum class Full : uint8_t { kRefuse, kEvict } full = Full::kRefuse;
+  uint64_t space_bytes = 0;  ///< of one name space, keys, values and bookkeeping; 0: as much as there is room
 };
 
 /// Where a write found no room: for the embedder's log.
 class ZoneFullListener {
  public:
-  virtual void OnDataFull(std::string_view space, size_t bytes) = 0;
+  /// `limit_bytes`: the name space is at its limit; 0: there is no room at all.
+  virtual void OnDataFull(std::string_view space, size_t bytes, uint64_t limit_bytes) = 0;
   virtual void OnQueueFull(std::string_view queue, size_t bytes) = 0;
 
  protected:
@@ -43,12 +45,18 @@ class ZoneSharedData final : public SharedData {
   DataSpace* SpaceOf(std::string_view name);
   bool Expired(const DataEntry& entry);
   void Erase(ZoneLink<DataEntry>& link);
+  void Erase(const DataEntry& entry);
   /// Clears expired entries of up to `buckets` buckets.
   void Sweep(uint32_t buckets);
   /// `keep` is not evicted. Null: no room.
   void* Allocate(size_t bytes, const DataEntry* keep);
   bool EvictOne(const DataEntry* keep);
-  StoreStatus SetLocked(std::string_view space, std::string_view key, std::string_view value, uint32_t cas);
+  /// Makes an entry of `bytes` instead of `old` (may be null; stays) fit the limit of its name space. False: it does not.
+  bool FitSpace(DataSpace& space, size_t bytes, const DataEntry* old);
+  void SweepSpace(DataSpace& space);
+  bool EvictOneOf(DataSpace& space, const DataEntry* keep);
+  /// `limited`: set when kFull is of the name space's limit.
+  StoreStatus SetLocked(std::string_view space, std::string_view key, std::string_view value, uint32_t cas, bool* limited);
 
   Zone& zone_;
   Clock& clock_;

@@ -161,6 +161,151 @@ TEST(ZoneSharedData, EvictsWhatWasNotUsedForLongest) {
   ExpectSound(view.zone);
 }
 
+/// Of an entry, as the arena counts it.
+size_t Taken(std::string_view key, std::string_view value) { return Arena::TakenBy(sizeof(DataEntry) + key.size() + value.size()); }
+
+const DataSpace* SpaceNamed(Zone& zone, std::string_view name) {
+  for (const DataSpace* space = Follow(zone.root().data.spaces); space != nullptr; space = Follow(space->next)) {
+    if (space->name() == name) return space;
+  }
+  return nullptr;
+}
+
+/// Its counts are those of its entries, and its ring has each of them once.
+void ExpectCounted(Zone& zone, std::string_view name) {
+  const ZoneGuard guard(zone);
+  const DataSpace* space = SpaceNamed(zone, name);
+  size_t bytes = 0, entries = 0, ringed = 0;
+  for (const auto& bucket : std::span(zone.root().data.buckets, zone.root().data.bucket_mask + 1)) {
+    for (const DataEntry* entry = Follow(bucket); entry != nullptr; entry = Follow(entry->next)) {
+      if (entry->space == space) bytes += Arena::Taken(entry), ++entries;
+    }
+  }
+  EXPECT_EQ(space->bytes, bytes);
+  EXPECT_EQ(space->entries, entries);
+  const DataEntry* entry = space->hand;
+  for (; ringed < entries && entry != nullptr; ++ringed, entry = entry->after) ASSERT_EQ(entry->after->before, entry);
+  EXPECT_EQ(entry, space->hand);
+}
+
+TEST(ZoneSizes, ANameSpaceMayTakeAShare) {
+  const ZoneSizes sizes{.bytes = 1 << 20, .data = 256 << 10};
+  EXPECT_EQ(sizes.SpaceLimit(1), 0u);  // all there is
+  EXPECT_EQ(sizes.SpaceLimit(2), 128u << 10);
+  EXPECT_EQ((ZoneSizes{.bytes = 1 << 20}.SpaceLimit(2)), 256u << 10);
+  const auto with = [&](size_t space) { return ZoneSizes{.bytes = 1 << 20, .data = 256 << 10, .space = space}; };
+  EXPECT_EQ(with(8 << 10).SpaceLimit(1), 8u << 10);
+  EXPECT_EQ(with(8 << 10).SpaceLimit(9), 8u << 10);
+  EXPECT_EQ(with(4 << 10).Fault(), "");
+  EXPECT_EQ(with((4 << 10) - 1).Fault(), "space= is too small: the least is 4k");
+  EXPECT_EQ(with(256 << 10).Fault(), "");
+  EXPECT_EQ(with((256 << 10) + 1).Fault(), "space= is too large: all shared data has 256k (data=)");
+}
+
+TEST(ZoneSharedData, ANameSpaceTakesItsShareAndNoByteMore) {
+  SharedZone shared;
+  const std::string value(1000, 'v');
+  const size_t limit = 10 * Taken("k0", value);
+  View view(shared, 0, {"p"}, {.space_bytes = limit});
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(view.data.Set("s", "k" + std::to_string(i), value, 0), StoreStatus::kOk) << i;
+  EXPECT_EQ(SpaceNamed(view.zone, "s")->bytes, limit);
+  EXPECT_EQ(view.data.Set("s", "x", "", 0), StoreStatus::kFull);
+  EXPECT_EQ(view.data.Set("s", "k0", value + std::string(16, 'v'), 0), StoreStatus::kFull);
+  EXPECT_EQ(view.listener.data, 2);
+  EXPECT_EQ(view.listener.last_limit_bytes, limit);
+  EXPECT_EQ(view.zone.root().data.full, 2u);
+  EXPECT_EQ(view.data.Get("s", "k0")->value, value);
+  // Others have theirs; what is there can be written again; what is given back can be taken again.
+  EXPECT_EQ(view.data.Set("t", "k0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "k0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "k0", "", 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "k0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Delete("s", "k3", 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "x0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "x1", value, 0), StoreStatus::kFull);
+  ExpectCounted(view.zone, "s");
+  // A single entry: to the byte.
+  size_t most = limit;
+  while (Taken("k", std::string(most, 'v')) > limit) --most;
+  EXPECT_EQ(view.data.Set("u", "k", std::string(most + 1, 'v'), 0), StoreStatus::kFull);
+  EXPECT_EQ(view.data.Set("u", "k", std::string(most, 'v'), 0), StoreStatus::kOk);
+  EXPECT_EQ(SpaceNamed(view.zone, "u")->bytes, limit);
+  // A lower limit, as after a reload: nothing goes, nothing grows.
+  View lower(shared, 1, {"p"}, {.space_bytes = limit / 2});
+  EXPECT_EQ(lower.data.Set("s", "k0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(lower.data.Set("s", "x1", "", 0), StoreStatus::kFull);
+  for (int i = 4; i < 10; ++i) EXPECT_EQ(lower.data.Delete("s", "k" + std::to_string(i), 0), StoreStatus::kOk);
+  EXPECT_EQ(lower.data.Set("s", "x1", "", 0), StoreStatus::kOk);
+  ExpectSound(view.zone);
+}
+
+TEST(ZoneSharedData, ExpiredEntriesGiveTheirShareBack) {
+  SharedZone shared;
+  const std::string value(1000, 'v');
+  View view(shared, 0, {"p"}, {.space_bytes = 10 * Taken("k0", value)});
+  for (int i = 0; i < 10; ++i) {
+    view.data.Set("s", "k" + std::to_string(i), value, 0);
+    if (i % 2 == 0) view.data.SetTtl("s", "k" + std::to_string(i), 50 + i);
+  }
+  view.clock.AdvanceMs(49);
+  EXPECT_EQ(view.data.Set("s", "x0", value, 0), StoreStatus::kFull);
+  view.clock.AdvanceMs(1);  // k0 alone
+  EXPECT_EQ(view.data.Set("s", "x0", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.data.Set("s", "x1", value, 0), StoreStatus::kFull);
+  view.clock.AdvanceMs(8);
+  for (int i = 1; i < 5; ++i) EXPECT_EQ(view.data.Set("s", "x" + std::to_string(i), value, 0), StoreStatus::kOk) << i;
+  EXPECT_EQ(view.data.Set("s", "x5", value, 0), StoreStatus::kFull);
+  EXPECT_EQ(view.zone.root().data.expired, 5u);
+  EXPECT_EQ(view.data.Keys("s", 100).size(), 10u);
+  ExpectCounted(view.zone, "s");
+  ExpectSound(view.zone);
+}
+
+TEST(ZoneSharedData, ANameSpaceEvictsItsOwnOnly) {
+  SharedZone shared;
+  const std::string value(1000, 'v');
+  View view(shared, 0, {"p"}, {.full = ZoneDataLimits::Full::kEvict, .space_bytes = 10 * Taken("k000", value)});
+  view.data.Set("t", "old", "kept", 0);
+  for (int i = 100; i < 200; ++i) {
+    ASSERT_EQ(view.data.Set("s", "k" + std::to_string(i), value, 0), StoreStatus::kOk);
+    ASSERT_TRUE(view.data.Get("s", "k100")) << i;  // used all the time
+  }
+  EXPECT_EQ(view.data.Keys("s", 100).size(), 10u);
+  EXPECT_TRUE(view.data.Get("s", "k199"));
+  EXPECT_EQ(view.data.Get("t", "old")->value, "kept");
+  EXPECT_EQ(view.zone.root().data.evicted, 90u);
+  // One that takes all: the others of its name space go, and of itself the old value.
+  EXPECT_EQ(view.data.Set("s", "k199", std::string(9 * Taken("k000", value), 'v'), 0), StoreStatus::kOk);
+  EXPECT_LE(view.data.Keys("s", 100).size(), 2u);
+  EXPECT_EQ(view.data.Set("s", "k199", std::string(10 * Taken("k000", value), 'v'), 0), StoreStatus::kFull);
+  EXPECT_TRUE(view.data.Get("s", "k199"));
+  ExpectCounted(view.zone, "s");
+  ExpectSound(view.zone);
+}
+
+TEST(ZoneSharedData, RepairCountsSharesAnew) {
+  SharedZone shared;
+  const std::string value(1000, 'v');
+  View view(shared, 0, {"p"}, {.space_bytes = 10 * Taken("k0", value)});
+  for (int i = 0; i < 9; ++i) view.data.Set("s", "k" + std::to_string(i), value, 0);
+  view.data.SetTtl("s", "k0", 50);
+  // As if a process had died in the middle of anything: what counts are the lists of the buckets.
+  auto* space = const_cast<DataSpace*>(SpaceNamed(view.zone, "s"));
+  space->bytes = space->entries = 12345;
+  space->first_gone_ns = 0;
+  space->hand->after = space->hand->before = nullptr;
+  space->hand = nullptr;
+  view.zone.root().busy = 1;
+  EXPECT_EQ(view.data.Set("s", "k9", value, 0), StoreStatus::kOk);
+  EXPECT_EQ(view.zone.root().repairs, 1u);
+  ExpectCounted(view.zone, "s");
+  EXPECT_EQ(view.data.Set("s", "x", value, 0), StoreStatus::kFull);
+  view.clock.AdvanceMs(50);
+  EXPECT_EQ(view.data.Set("s", "x", value, 0), StoreStatus::kOk);
+  ExpectCounted(view.zone, "s");
+  ExpectSound(view.zone);
+}
+
 TEST(ZoneSharedData, ManyThreadsCountExactly) {
   SharedZone shared;
   View view(shared);

@@ -83,7 +83,8 @@ TEST(ZoneProcesses, ADeadConsumersItemsAreToldToAnother) {
 
 /// What the children are killed at: every operation, without a pause.
 void WorkUntilLeaving(SharedZone& shared, std::mt19937& random) {
-  View own(shared, 1, {"p", "q"});
+  const auto full = random() % 2 ? ZoneDataLimits::Full::kEvict : ZoneDataLimits::Full::kRefuse;
+  View own(shared, 1, {"p", "q"}, {.full = full, .space_bytes = 100'000});
   Taker taker(own, [](std::string_view, void*) {}, nullptr);
   const uint32_t queue = own.queues.Register("vm", "work", taker);
   for (;;) {

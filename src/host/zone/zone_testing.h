@@ -62,9 +62,10 @@ class SharedZone {
 
 class CountingListener final : public ZoneFullListener {
  public:
-  void OnDataFull(std::string_view, size_t) override { ++data; }
+  void OnDataFull(std::string_view, size_t, uint64_t limit_bytes) override { ++data, last_limit_bytes = limit_bytes; }
   void OnQueueFull(std::string_view queue, size_t) override { queues.emplace_back(queue); }
   int data = 0;
+  uint64_t last_limit_bytes = 0;
   std::vector<std::string> queues;
 };
 
