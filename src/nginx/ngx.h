@@ -40,7 +40,7 @@ inline ngx_str_t Borrow(std::string_view text) { return {text.size(), Bytes(text
 inline ngx_str_t Copy(ngx_pool_t* pool, std::string_view text) {
   auto* data = static_cast<u_char*>(ngx_pnalloc(pool, text.size() + 1));
   if (data == nullptr) return {0, nullptr};
-  std::memcpy(data, text.data(), text.size());
+  text.copy(reinterpret_cast<char*>(data), text.size());
   data[text.size()] = 0;
   return {text.size(), data};
 }

@@ -39,7 +39,7 @@ struct Writer final : HeaderMap::Visitor {
     PutU32(out, kCount + pairs * kSizes + 4, value.size());
     ++pairs;
     for (std::string_view part : {name, value}) {
-      std::memcpy(out->data() + data, part.data(), part.size());
+      part.copy(out->data() + data, part.size());
       data += part.size() + 1;
     }
     return true;

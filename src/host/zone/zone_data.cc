@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -18,8 +17,8 @@ DataEntry* Fill(void* memory, DataSpace* space, std::string_view key, std::strin
   entry->hash = hash;
   entry->key_size = static_cast<uint32_t>(key.size());
   entry->value_size = static_cast<uint32_t>(value.size());
-  std::memcpy(entry->bytes(), key.data(), key.size());
-  if (!value.empty()) std::memcpy(entry->bytes() + key.size(), value.data(), value.size());
+  key.copy(entry->bytes(), key.size());
+  value.copy(entry->bytes() + key.size(), value.size());
   return entry;
 }
 
@@ -216,7 +215,7 @@ DataSpace* ZoneSharedData::SpaceOf(std::string_view name) {
   if (memory == nullptr) return nullptr;
   auto* space = new (memory) DataSpace{};
   space->name_size = static_cast<uint32_t>(name.size());
-  std::memcpy(reinterpret_cast<char*>(space + 1), name.data(), name.size());
+  name.copy(reinterpret_cast<char*>(space + 1), name.size());
   Commit(space->next, Follow(part.spaces));
   Commit(part.spaces, space);
   return space;
@@ -248,7 +247,7 @@ StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view k
   if (memory == nullptr && !longer) {
     // No room for both: over the old one. Only here could a process that is killed leave half a value.
     old->value_size = static_cast<uint32_t>(value.size());
-    if (!value.empty()) std::memcpy(old->bytes() + old->key_size, value.data(), value.size());
+    value.copy(old->bytes() + old->key_size, value.size());
     old->cas = part.last_cas = next_cas;
     old->used = true;
     return StoreStatus::kOk;

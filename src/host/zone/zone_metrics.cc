@@ -1,6 +1,5 @@
 #include "host/zone/zone_metrics.h"
 
-#include <cstring>
 #include <new>
 
 namespace weir {
@@ -69,7 +68,7 @@ ZoneMetric* ZoneMetrics::Make(bool own, uint8_t type, uint16_t cells, std::strin
   metric->type = type;
   metric->own = own;
   metric->name_size = static_cast<uint32_t>(name.size());
-  std::memcpy(reinterpret_cast<char*>(metric + 1), name.data(), name.size());
+  name.copy(reinterpret_cast<char*>(metric + 1), name.size());
   auto& bucket = part.buckets[hash % MetricPart::kBuckets];
   Commit(metric->next, Follow(bucket));
   Commit(bucket, metric);

@@ -1,7 +1,6 @@
 #include "host/zone/zone_queues.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 namespace weir {
@@ -90,8 +89,8 @@ uint32_t ZoneQueues::Register(std::string_view space, std::string_view name, Plu
       queue->space_size = static_cast<uint32_t>(space.size());
       queue->name_size = static_cast<uint32_t>(name.size());
       char* text = reinterpret_cast<char*>(queue + 1);
-      if (!space.empty()) std::memcpy(text, space.data(), space.size());
-      if (!name.empty()) std::memcpy(text + space.size(), name.data(), name.size());
+      space.copy(text, space.size());
+      name.copy(text + space.size(), name.size());
       Commit(part.by_id[part.count], queue);
       ++part.count;
     }
@@ -151,7 +150,7 @@ StoreStatus ZoneQueues::Enqueue(uint32_t id, std::string_view bytes) {
     if (memory != nullptr) {
       auto* item = new (memory) QueueItem{};
       item->size = static_cast<uint32_t>(bytes.size());
-      if (!bytes.empty()) std::memcpy(reinterpret_cast<char*>(item + 1), bytes.data(), bytes.size());
+      bytes.copy(reinterpret_cast<char*>(item + 1), bytes.size());
       Commit(queue->last != nullptr ? queue->last->next : queue->first, item);
       queue->last = item;
       ++queue->items;
