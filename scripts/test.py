@@ -11,8 +11,10 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as xml
 
@@ -24,6 +26,9 @@ PYTHON = [sys.executable or "python3"]
 
 # ctest keeps 1 KiB of what a passing test prints; the counts are at the end.
 OUTPUT_WHOLE = ["--test-output-size-passed", "4000000", "--test-output-size-failed", "4000000"]
+
+# A suite that hangs is ended, so that the others are run and the result is told.
+SUITE_SECONDS = 1500
 
 # What has to be built first: text, command. (`make test` runs scripts/setup.sh before this file, which needs Python.)
 STEPS = [
@@ -94,17 +99,26 @@ def count_text(text):
     return None
 
 
+def end_group(leader):
+    say(f"  not finished after {SUITE_SECONDS} s: ended")
+    os.killpg(leader, signal.SIGKILL)
+
+
 def run_logged(command, environment, log):
     """Shows the output as it comes, without the line that only the whole may end with; gives exit code and last line."""
     last = ""
     with open(log, "w") as file, subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, text=True, errors="replace",
-                                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                                  start_new_session=True) as process:
+        late = threading.Timer(SUITE_SECONDS, end_group, [process.pid])
+        late.start()
         for line in process.stdout:
             file.write(line)
             if line.strip():
                 last = line.strip()
             if not SUMMARY.match(line.strip()):
                 say("  " + line.rstrip("\n"))
+        late.cancel()
     return process.returncode, last
 
 
