@@ -165,6 +165,9 @@ std::vector<std::string> Gaps(const std::vector<Case>& cases, std::string_view r
       gaps.push_back("src/conformance/coverage.cc does not say what " + key + " can answer");
       continue;
     }
+    for (const proxy_wasm::CallbackRow& callback : proxy_wasm::kCallbackRows)
+      if ((callback.versions & row.versions) != 0 && !at->second.phases.contains(std::string(callback.name)))
+        gaps.push_back("no case calls " + key + " in " + std::string(callback.name));
     if (row.results.empty()) continue;
     for (Status status : *statuses) {
       const int64_t number = int64_t(status);
