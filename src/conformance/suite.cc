@@ -116,7 +116,7 @@ class PhaseTable {
     std::string name = Slug(row->section) + "/" + Dashed(function) + (table == "phases" ? ".phases" : ".phases-" + table);
     const auto same = std::count_if(cases_.begin(), cases_.end(), [&](const CaseText& one) { return one.name.starts_with(name); });
     if (same > 0) name += "-" + std::to_string(same + 1);
-    const std::string upstream = Slug(name);  // a name of its own: through NGINX all cases share one list of upstreams
+    const std::string upstream = Dashed(function) + "-" + table + std::to_string(same);  // a name of its own: through NGINX all cases share one list of upstreams
     std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_ + "ignore proxy_on_tick\n";
     if (const size_t at = call.find("$silent"); at != call.npos) {
       call.replace(at, 7, upstream + "-silent");
