@@ -117,7 +117,9 @@ class PhaseTable {
     const auto same = std::count_if(cases_.begin(), cases_.end(), [&](const CaseText& one) { return one.name.starts_with(name); });
     if (same > 0) name += "-" + std::to_string(same + 1);
     const std::string upstream = Dashed(function) + "-" + table + std::to_string(same);  // a name of its own: through NGINX all cases share one list of upstreams
-    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_ + "ignore proxy_on_tick\n";
+    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_;
+    if (AddedTrailers()) text += "plugin p\nplugin q\n";
+    text += "ignore proxy_on_tick\n";
     if (const size_t at = call.find("$silent"); at != call.npos) {
       call.replace(at, 7, upstream + "-silent");
       text += "cluster " + upstream + "-silent silent\n";
@@ -142,6 +144,8 @@ class PhaseTable {
       const bool along = events && (phase.group == Group::kTick || phase.group == Group::kEvents);
       const bool created = creates && phase.name.starts_with("create") && used.contains(phase.group);
       if (!asked && !start && !along && !created) continue;
+      if (AddedTrailers() && phase.name == "response_trailers")
+        text += "q:proxy_on_response_body held\n  proxy_add_header_map_value(HTTP_RESPONSE_TRAILERS, \"x-trailer\", \"1\") -> OK\n";
       text += std::string(phase.block) + "\n";
       if (phase.name == "configure") text += "  proxy_set_tick_period_milliseconds(5) -> OK\n";
       if (asked) text += "  " + call + AnswerText(cell(phase)) + "\n";
@@ -163,17 +167,17 @@ class PhaseTable {
     std::string text;
     if (used.contains(Group::kTick)) text += used.contains(Group::kEvents) ? "wait 200\n" : "wait 50\n";
     if (used.contains(Group::kStream)) {
-      const bool trailers = Has("request_trailers") || Has("response_trailers");
+      const bool trailers = Has("request_trailers");
       text += "request POST /path\nheader content-type: text/plain\n" + std::string(trailers ? "header transfer-encoding: chunked\n" : "") + "body body\n";
-      if (Has("request_trailers")) text += "trailer x-trailer: 1\n";
-      text += "upstream 200\nheader content-type: text/plain\n" + std::string(trailers ? "header transfer-encoding: chunked\n" : "") + "body text\n";
-      if (Has("response_trailers")) text += "trailer x-trailer: 1\n";
-      text += "expect-client 200\nbody text\n";
+      if (trailers) text += "trailer x-trailer: 1\n";
+      text += "upstream 200\nheader content-type: text/plain\nbody text\nexpect-client 200\nbody text\n";
     }
     if (used.contains(Group::kTcp)) text += "tcp connect\ntcp client ping\ntcp expect-backend ping\ntcp backend pong\ntcp expect-client pong\ntcp client-close\n";
     if (used.contains(Group::kForeign)) text += "foreign 7 call\n";
     return text;
   }
+  /// The trailers of a response are those that another plugin added: then any upstream will do.
+  bool AddedTrailers() const { return Has("response_trailers"); }
   bool Has(std::string_view phase) const { return std::find(columns_.begin(), columns_.end(), phase) != columns_.end(); }
   bool HasGroup(Group group) const {
     return std::any_of(std::begin(kPhases), std::end(kPhases), [&](const Phase& phase) { return phase.group == group && Has(phase.name); });
