@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "weir/call.h"
+#include "weir/observer.h"
 #include "weir/own_metrics.h"
 
 namespace weir {
@@ -139,6 +140,7 @@ struct Host {
   Timers& timers;
   const ForeignFunctions& foreign_functions;
   Calls& calls;
+  CallObserver* observer = nullptr;  ///< hears of all that passes; null: nobody does
 };
 
 }  // namespace weir
