@@ -31,6 +31,13 @@ struct ObservedHostCall {
   bool trapped = false;                      ///< the instance has ended in it
 };
 
+/// How a callback ended.
+struct ObservedEnd {
+  std::optional<uint32_t> result;  ///< nullopt: it returns nothing, or `alive` is false
+  bool alive = true;               ///< false: the instance has ended in it
+  uint64_t memory_bytes = 0;       ///< of linear memory that the instance has now
+};
+
 /// `name` and views in `arguments` are good during the call only. Called on the thread that serves the plugin; must not call it.
 class CallObserver {
  public:
@@ -38,8 +45,7 @@ class CallObserver {
   /// False: host calls are not told, and cost what they always do. Asked when a plugin is loaded.
   virtual bool wants_host_calls() const = 0;
   virtual void OnCallback(const Plugin& plugin, std::string_view name, std::span<const ObservedValue> arguments) = 0;
-  /// `result`: what it returned; nullopt: it returns nothing, or `alive` is false and the instance has ended in it.
-  virtual void OnCallbackEnd(const Plugin& plugin, std::string_view name, std::optional<uint32_t> result, bool alive) = 0;
+  virtual void OnCallbackEnd(const Plugin& plugin, std::string_view name, const ObservedEnd& end) = 0;
   virtual void OnHostCall(const Plugin& plugin, const ObservedHostCall& call) = 0;
   /// The host took `bytes` of the guest's memory by its allocator, for an answer.
   virtual void OnAllocation(const Plugin& plugin, uint64_t bytes) { (void)plugin, (void)bytes; }

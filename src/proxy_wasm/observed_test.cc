@@ -16,8 +16,9 @@ class Listener final : public CallObserver {
   void OnCallback(const Plugin& plugin, std::string_view name, std::span<const ObservedValue> arguments) override {
     lines.push_back(plugin.spec().name + " " + std::string(name) + Text(arguments));
   }
-  void OnCallbackEnd(const Plugin&, std::string_view, std::optional<uint32_t> result, bool alive) override {
-    lines.push_back(!alive ? "dead" : result ? "= " + std::to_string(*result) : "=");
+  void OnCallbackEnd(const Plugin&, std::string_view, const ObservedEnd& end) override {
+    lines.push_back(!end.alive ? "dead" : end.result ? "= " + std::to_string(*end.result) : "=");
+    EXPECT_EQ(end.memory_bytes, kMemoryBytes);
   }
   void OnHostCall(const Plugin&, const ObservedHostCall& call) override {
     std::string line = std::string(call.name) + Text(call.arguments) + " -> " + std::string(call.trapped ? "trap" : call.status_name);

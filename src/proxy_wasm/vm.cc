@@ -34,7 +34,8 @@ void Vm::Observe(Callback callback, const engine::RawValue* arguments) {
 
 void Vm::ObserveEnd(Callback callback, uint32_t result, bool alive) {
   const CallbackRow& row = kCallbackRows[size_t(callback)];
-  core_.host.observer->OnCallbackEnd(core_.plugin, row.name, alive && row.result ? std::optional(result) : std::nullopt, alive);
+  core_.host.observer->OnCallbackEnd(
+      core_.plugin, row.name, {alive && row.result ? std::optional(result) : std::nullopt, alive, instance_->MemoryBytes()});
 }
 
 Error Vm::Trapped(std::string_view where) const {
