@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "weir/call.h"
-#include "weir/observer.h"
 #include "weir/own_metrics.h"
 
 namespace weir {
@@ -140,7 +139,6 @@ struct Host {
   Timers& timers;
   const ForeignFunctions& foreign_functions;
   Calls& calls;
-  CallObserver* observer = nullptr;  ///< hears of all that passes; null: nobody does
 };
 
 }  // namespace weir

@@ -115,9 +115,6 @@ struct Binding<Method, Extra> {
     if (!frame.ok || !CheckOuts(kOuts, frame.memory, next)) return Abi::Fault(calls, slots);
     return Abi::template NotAllowed<Binding>(calls, frame, next, slots);
   }
-  static HostOutcome CallObserved(Instance& instance, void* self, RawValue* slots) noexcept {
-    return static_cast<Selves*>(self)->listener->OnHostCall(instance, slots, &Call);
-  }
   static consteval engine::HostThunk Refused() {
     if constexpr (requires(C& c, Frame& f, RawValue* s) { Abi::template NotAllowed<Binding>(c, f, s, s); }) return &CallRefused;
     return nullptr;
@@ -130,7 +127,7 @@ consteval HostFunction Fn(std::string_view name, std::string_view section, Versi
                           std::initializer_list<std::string_view> args) {
   using B = Binding<Method, Extra>;
   if (args.size() != B::kParams.size()) std::abort();  // not a constant expression: the arguments named are not those of the method
-  HostFunction row{name, section, versions, {}, B::kParams, B::kTypes, B::Returns::kResults, &B::Call, &B::CallObserved, B::Refused(), Extra};
+  HostFunction row{name, section, versions, {}, B::kParams, B::kTypes, B::Returns::kResults, &B::Call, B::Refused(), Extra};
   size_t i = 0;
   for (std::string_view arg : args) row.args[i++] = arg;
   return row;

@@ -42,26 +42,14 @@ struct HostFunction {
   std::span<const engine::ValType> types;  ///< those of `params`
   std::span<const engine::ValType> results;
   engine::HostThunk thunk = nullptr;
-  engine::HostThunk observed = nullptr; ///< linked in place of either where Selves::listener is set
   engine::HostThunk refused = nullptr;  ///< linked in its place to an instance that may not call it; null: the family refuses none
   uint32_t extra = 0;  ///< the family's: for Proxy-Wasm the statuses that SDKs tolerate
-};
-
-/// Is told of each host call of an instance that was linked with observed thunks, and makes it.
-class HostCallListener {
- public:
-  /// `call`: HostFunction::thunk of the row.
-  virtual engine::HostOutcome OnHostCall(engine::Instance& instance, engine::RawValue* slots, engine::HostThunk call) noexcept = 0;
-
- protected:
-  ~HostCallListener() = default;
 };
 
 /// What Instance::self() points to: the object of each family of host functions that the instance imports.
 struct Selves {
   void* family = nullptr;  ///< Proxy-Wasm or Extism
   void* wasi = nullptr;
-  HostCallListener* listener = nullptr;
 };
 
 /// "(i32, i64) -> i32", as ExternInfo::signature has it.

@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "abi/status_abi.h"
 #include "proxy_wasm/statuses.h"
@@ -16,12 +15,6 @@ class HostCalls;
 template <class T>
 using Answer = abi::Answer<Status, T>;
 
-/// Why a call had no effect, for an observer.
-struct Refusal {
-  std::string_view status;  ///< empty: it had
-  std::string reason, detail;
-};
-
 /// The parts of HostCalls that the codecs need; HostCalls derives from it, so that this header need not know more.
 class CallState {
  public:
@@ -30,8 +23,6 @@ class CallState {
   bool in_allocator() const { return in_allocator_; }
   bool trapped() const { return trapped_; }
   void set_allocator(const engine::Function& function) { allocator_ = function; }
-  /// Null: nobody wants it. Gives the one before.
-  Refusal* set_refusal(Refusal* refusal) { return std::exchange(refusal_, refusal); }
   /// What is answered to the guest for `status` of the row that `thunk` is of; logs and counts what leniency swallows.
   Status Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept;
   /// What is answered to the guest for a call of the row that `thunk` is of, which `allow=` leaves out; says so once and counts it.
@@ -48,7 +39,6 @@ class CallState {
   ~CallState() = default;
   engine::Function allocator_;
   std::string_view reason_, detail_;
-  Refusal* refusal_ = nullptr;  ///< where an observed call wants its refusal
   bool in_allocator_ = false;
   bool trapped_ = false;
 };

@@ -21,16 +21,12 @@ uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
   trapped_ = !frame.instance.CallNested(allocator_, slots, 1);
   in_allocator_ = false;
   if (trapped_) return 0;
-  if (const Core& core = static_cast<HostCalls*>(this)->core(); core.host.observer != nullptr) [[unlikely]] {
-    core.host.observer->OnAllocation(core.plugin, size);
-  }
   return slots[0].i32;
 }
 
 Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept {
   Core& core = static_cast<HostCalls*>(this)->core();
   const std::string_view reason = std::exchange(reason_, {}), detail = std::exchange(detail_, {});
-  if (refusal_ != nullptr) *refusal_ = {Name(status), std::string(reason), std::string(detail)};
   const bool lenient = core.spec.statuses == Statuses::kLenient;
   const bool swallowed = lenient && !Tolerated(extra, status);
   if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
@@ -50,7 +46,6 @@ Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk)
 Status CallState::NotAllowed(uint32_t extra, engine::HostThunk thunk) noexcept {
   Core& core = static_cast<HostCalls*>(this)->core();
   const std::string_view call = NameOf(thunk);
-  if (refusal_ != nullptr) *refusal_ = {kNotAllowed, "allow= of this plugin does not name its group", std::string(Name(GroupOf(extra)))};
   core.LogOnce(LogLevel::kWarn, std::string(call) + " is refused: allow= of this plugin does not name " +
                                     std::string(Name(GroupOf(extra))) + " (said once)");
   core.Rejected(call, kNotAllowed);

@@ -5,11 +5,9 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "engine/instance.h"
 #include "proxy_wasm/allow.h"
-#include "proxy_wasm/link.h"
 #include "proxy_wasm/statistics.h"
 #include "proxy_wasm/types.h"
 #include "weir/plugin.h"
@@ -28,7 +26,6 @@ struct Core {
   std::set<std::string, std::less<>> said;  ///< reasons that are logged once; bounded by kSaidMax
   Groups groups = kAllGroups;               ///< of host functions, by spec.allow
   Statistics statistics{host.metrics, spec.name};
-  std::vector<LinkedCall> observed;         ///< all host calls, where an observer wants them
 
   /// The name space of shared data and queues.
   std::string_view space() const { return spec.vm_id.empty() ? spec.name : spec.vm_id; }

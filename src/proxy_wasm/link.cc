@@ -92,23 +92,17 @@ Result<void> CheckModule(const Module& module, Version version, std::string_view
   return Error{ErrorCode::kLinkFailed, std::string(prefix) + "it exports no memory named \"memory\": link it with --export-memory"};
 }
 
-std::vector<LinkedCall> CallsOf(const Module& module, Version version, Groups allowed) {
-  std::vector<LinkedCall> calls;
+std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed) {
+  std::vector<engine::HostImport> imports;
   for (const ExternInfo& import : module.imports()) {
     for (const abi::HostFunction& row : RowsOf(import.module)) {
       if (row.name != import.name || !Offered(row, import.module, version)) continue;
       if (Plain(abi::Signature(row)) != Plain(import.signature)) continue;
       const bool refused = row.refused != nullptr && (Bit(GroupOf(row.extra)) & allowed) == 0;
-      calls.push_back({&row, import.module, refused ? row.refused : row.thunk});
+      imports.push_back({import.module, row.name, row.types, row.results, refused ? row.refused : row.thunk});
       break;
     }
   }
-  return calls;
-}
-
-std::vector<engine::HostImport> ImportsOf(std::span<const LinkedCall> calls, bool observed) {
-  std::vector<engine::HostImport> imports;
-  for (const auto& [row, module, thunk] : calls) imports.push_back({module, row->name, row->types, row->results, observed ? row->observed : thunk});
   return imports;
 }
 

@@ -30,10 +30,7 @@ Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::share
   auto groups = GroupsOf(plugin->core_.spec.allow);
   if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
   plugin->core_.groups = *groups;
-  const std::vector<LinkedCall> calls = CallsOf(*module, version, *groups);
-  const bool observed = host.observer != nullptr && host.observer->wants_host_calls();
-  if (observed) plugin->core_.observed = calls;
-  const std::vector<engine::HostImport> imports = ImportsOf(calls, observed);
+  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups);
   auto linked = engine::Linked::Create(engine, std::move(module), imports);
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);

@@ -19,24 +19,9 @@ Vm::Vm(Core& core)
     : core_(core),
       calls_(core, *this),
       wasi_(WasiContextOf(core)),
-      observed_(core, calls_, selves_),
-      selves_{&calls_, &wasi_, &observed_},
+      selves_{&calls_, &wasi_},
       callouts_(core),
       budget_ms_(core.spec.limits.start_ms) {}
-
-void Vm::Observe(Callback callback, const engine::RawValue* arguments) {
-  const CallbackRow& row = kCallbackRows[size_t(callback)];
-  ObservedValue values[std::tuple_size_v<decltype(row.params)>];
-  const size_t count = callbacks_.params(callback);
-  for (size_t i = 0; i < count; ++i) values[i] = {.name = row.params[i], .number = arguments[i].i32};
-  core_.host.observer->OnCallback(core_.plugin, row.name, {values, count});
-}
-
-void Vm::ObserveEnd(Callback callback, uint32_t result, bool alive) {
-  const CallbackRow& row = kCallbackRows[size_t(callback)];
-  core_.host.observer->OnCallbackEnd(
-      core_.plugin, row.name, {alive && row.result ? std::optional(result) : std::nullopt, alive, instance_->MemoryBytes()});
-}
 
 Error Vm::Trapped(std::string_view where) const {
   const engine::Trap& trap = instance_->trap();

@@ -9,7 +9,6 @@
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/host_calls.h"
-#include "proxy_wasm/observed.h"
 #include "wasi/preview1.h"
 
 namespace weir::proxy_wasm {
@@ -34,9 +33,7 @@ class Vm {
     calls_.Enter(context);
     const bool timed = core_.statistics.Count(callback);
     const uint64_t begun_ns = timed ? core_.host.clock.MonotonicNs() : 0;
-    if (core_.host.observer != nullptr) [[unlikely]] Observe(callback, slots);
     const bool alive = instance_->Call(function, slots, callbacks_.params(callback), budget_ms_);
-    if (core_.host.observer != nullptr) [[unlikely]] ObserveEnd(callback, slots[0].i32, alive);
     calls_.Leave();
     wasi_.Flush();
     if (timed) [[unlikely]] core_.statistics.Took(callback, core_.host.clock.MonotonicNs() - begun_ns, instance_->MemoryBytes());
@@ -69,8 +66,6 @@ class Vm {
   Core& core() { return core_; }
 
  private:
-  void Observe(Callback callback, const engine::RawValue* arguments);
-  void ObserveEnd(Callback callback, uint32_t result, bool alive);
   Result<void> RunStartFunctions();
   Result<void> FindAllocator();
   Result<void> Configure();
@@ -80,7 +75,6 @@ class Vm {
   Core& core_;
   HostCalls calls_;
   wasi::Preview1 wasi_;
-  ObservedCalls observed_;
   abi::Selves selves_;
   Callbacks callbacks_;
   std::unique_ptr<engine::Instance> instance_;
