@@ -29,6 +29,7 @@ struct CallbackEnd {
   uint64_t ns = 0;                                ///< by the machine's clock, with the host calls in it
   bool alive = true;                              ///< false: a trap, a deadline or a limit ended the instance
   std::string_view trap;                          ///< then: why, one line
+  uint64_t memory_bytes = 0;                      ///< of linear memory that the instance has now
   bool has_result = false;
   CrossedValue result;                            ///< symbol: "CONTINUE", "PAUSE", "true", "false"
 };
@@ -48,6 +49,8 @@ struct HostCallEvent {
 
 class Witness {
  public:
+  /// False: host calls are not told, and cost what they always do. Asked when a plugin is loaded.
+  virtual bool hears_host_calls() const { return true; }
   virtual void OnCallback(const CallbackEvent& event) = 0;
   /// After the call; calls made before OnCallback belong to the module's start section.
   virtual void OnHostCall(const HostCallEvent& event) = 0;

@@ -32,6 +32,7 @@ class ReadModule final : public Module {
   const std::string& name() const override { return name_; }
   std::span<const ExternInfo> imports() const override { return imports_; }
   std::span<const ExternInfo> exports() const override { return exports_; }
+  const void* code() const override { return nullptr; }
   size_t code_bytes() const override { return 0; }
 
  private:

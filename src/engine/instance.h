@@ -102,6 +102,8 @@ struct HostImport {
 class Observer {
  public:
   virtual ~Observer() = default;
+  /// False: OnHostCall is never called. Asked when the module is linked.
+  virtual bool wants_host_calls() const = 0;
   /// A call from the host (not a nested one), before and after. `slots`: arguments; then the result.
   virtual void OnCall(Instance& instance, std::string_view function, std::span<const RawValue> slots) noexcept = 0;
   virtual void OnReturn(Instance& instance, std::string_view function, const RawValue& result, bool alive) noexcept = 0;

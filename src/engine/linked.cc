@@ -40,7 +40,7 @@ Result<std::unique_ptr<Linked>> Linked::Create(Engine& engine, std::shared_ptr<c
 
 Result<void> LinkedImpl::Resolve() {
   LinkerPtr linker(wasmtime_linker_new(engine_.get()));
-  const auto call = observer_ ? &OnObservedHostCall : &OnHostCall;
+  const auto call = observer_ && observer_->wants_host_calls() ? &OnObservedHostCall : &OnHostCall;
   for (const HostImport& row : rows_) {
     const FuncTypePtr type = NewFuncType(row.params, row.results);
     if (ErrorPtr error{wasmtime_linker_define_func_unchecked(linker.get(), row.module.data(), row.module.size(),

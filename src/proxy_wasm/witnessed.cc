@@ -144,6 +144,7 @@ class Values {
 class VmObserver final : public engine::Observer {
  public:
   explicit VmObserver(Witness& witness) : witness_(witness) {}
+  bool wants_host_calls() const override { return witness_.hears_host_calls(); }
 
   void OnCall(engine::Instance& instance, std::string_view function, std::span<const RawValue> slots) noexcept override {
     row_ = nullptr;
@@ -159,7 +160,7 @@ class VmObserver final : public engine::Observer {
   }
 
   void OnReturn(engine::Instance& instance, std::string_view, const RawValue& result, bool alive) noexcept override {
-    CallbackEnd end{.ns = NowNs() - begun_ns_, .alive = alive};
+    CallbackEnd end{.ns = NowNs() - begun_ns_, .alive = alive, .memory_bytes = instance.MemoryBytes()};
     if (!alive) end.trap = instance.trap().message;
     end.has_result = alive && row_ != nullptr && row_->result;
     if (end.has_result) {
