@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/inspect.h"
@@ -19,12 +20,13 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kBench, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
+  BenchRequest bench;
   InspectRequest inspect;
   CheckRequest check;
   ConformanceRequest conformance;
