@@ -125,6 +125,31 @@ json::object PluginOf(const conformance::CasePlugin& plugin, const std::string& 
           {"on_buffer_full", spec.on_buffer_full == OnBufferFull::kRelease ? "release" : "reject"}};
 }
 
+/// What an upstream of calls answers.
+json::object ClusterOf(const conformance::Cluster& cluster) {
+  const HttpAnswer& http = cluster.script.http;
+  json::object made{{"name", cluster.name}, {"kind", cluster.kind}};
+  if (cluster.kind == "failure") made["failure"] = Name(http.failure);
+  if (cluster.kind == "http") {
+    made["headers"] = Headers(http.headers);
+    made["body"] = Latin1(http.body);
+    made["trailers"] = Headers(http.trailers);
+  }
+  if (cluster.kind != "grpc") return made;
+  json::array messages;
+  for (const GrpcStep& step : cluster.script.grpc) {
+    if (const auto* metadata = std::get_if<GrpcMetadata>(&step.what)) made["metadata"] = Headers(metadata->headers);
+    if (const auto* trailers = std::get_if<GrpcTrailers>(&step.what)) made["trailers"] = Headers(trailers->headers);
+    if (const auto* message = std::get_if<GrpcMessage>(&step.what)) messages.push_back(Latin1(message->bytes));
+    if (const auto* close = std::get_if<GrpcClose>(&step.what)) {
+      made["status"] = int(close->status);
+      made["message"] = Latin1(close->message);
+    }
+  }
+  made["messages"] = std::move(messages);
+  return made;
+}
+
 /// One run with all that another host needs: guests, traffic, and the transcript as regular expressions.
 json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   const Case& one = *run.one;
@@ -145,9 +170,7 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   }
   json::array clusters;
   for (const auto& cluster : one.clusters) {
-    const HttpAnswer& http = cluster.script.http;
-    clusters.push_back(json::object{{"name", cluster.name}, {"kind", cluster.kind}, {"failure", Name(http.failure)}, {"headers", Headers(http.headers)},
-                                    {"body", Latin1(http.body)}, {"trailers", Headers(http.trailers)}});
+    clusters.push_back(ClusterOf(cluster));
   }
   conformance::Variables seen;
   for (const auto& line : ExpectedLines(one, run.version, run.statuses)) {
