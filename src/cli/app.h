@@ -8,16 +8,18 @@
 #include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/run.h"
+#include "cli/test.h"
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kConformance, kTest, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
@@ -25,6 +27,7 @@ struct Request {
   RunRequest run;
   InspectRequest inspect;
   ConformanceRequest conformance;
+  TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 
@@ -36,8 +39,21 @@ struct RunFlags {
   bool http2 = false;
 };
 
-/// The app with every command; parsing fills `request` and `flags`, which outlive it.
-std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags);
+/// Flags of `weir test` as given, before they become a TestRequest.
+struct TestFlags {
+  std::vector<std::string> plugins, configs, suites;
+  std::string memory, timeout, start_timeout, cache;
+};
+
+/// The app with every command; parsing fills `request` and the flags, which outlive it.
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags);
+
+void AddTest(CLI::App& app, Request& request, TestFlags& flags);
+/// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
+Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
+/// One use of the flag, one value: "--plugin a b" does not swallow b.
+CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::string>& values, const std::string& help,
+                     const std::string& value_name);
 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
