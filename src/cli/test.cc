@@ -65,6 +65,9 @@ json::object JsonOf(const CaseReport& one) {
   json::object out{{"suite", Shown(one.suite)}, {"line", one.line},           {"plugin", Shown(one.plugin)},
                    {"name", Shown(one.name)},   {"result", kResults[size_t(one.result)]}, {"seconds", one.seconds},
                    {"failures", std::move(failures)}};
+  json::array log;
+  for (const std::string& line : one.log) log.push_back(json::string(Shown(line)));
+  out["log"] = std::move(log);
   return out;
 }
 

@@ -60,6 +60,7 @@ Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest
     if (value.empty()) continue;
     if (const std::string wrong = scenarios::SetPluginOption(&options.spec, name, value); !wrong.empty()) return Usage(flag + value + ": " + wrong);
   }
+  options.quiet_stdout = request.json;
   options.cache = flags.cache.empty() ? CodeCache::Default() : CodeCache{flags.cache};
   if (flags.plugins.size() <= 1) {
     if (flags.configs.size() > 1) return Usage("--config is there twice for one --plugin");

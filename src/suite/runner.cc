@@ -100,13 +100,16 @@ class Runner {
     }
     if (jobs.empty() && filter_ != nullptr) return Bad("--filter " + options_.filter + ": no case has such a name");
     std::atomic<size_t> next = 0;
-    std::mutex told;
+    std::mutex mutex;
+    std::vector<bool> ended(jobs.size());
+    size_t told = 0;
     const auto play = [&] {
       for (size_t i = next++; i < jobs.size(); i = next++) {
         CaseReport& one = report.cases[jobs[i].place];
         RunOne(*jobs[i].work, jobs[i].work->file.suite.test(jobs[i].test), &one);
-        const std::lock_guard lock(told);
-        done(one);
+        const std::lock_guard lock(mutex);
+        ended[i] = true;
+        for (; told < jobs.size() && ended[told]; ++told) done(report.cases[jobs[told].place]);
       }
     };
     const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
@@ -232,13 +235,16 @@ class Runner {
   }
 
   void WriteLog(const std::string& path, const CaseReport& one) {
+    // Not opened anew: it would have a place of its own in a file.
+    const bool to_stdout = path == "/dev/stdout", to_stderr = path == "/dev/stderr";
+    if (to_stdout && options_.quiet_stdout) return;
     const std::lock_guard lock(log_mutex_);
-    std::FILE* file = std::fopen(path.c_str(), "ae");
+    std::FILE* file = to_stdout ? stdout : to_stderr ? stderr : std::fopen(path.c_str(), "ae");
     if (file == nullptr) return;
     std::fprintf(file, "--- Starting test: %s ---\n", one.name.c_str());
     for (const std::string& line : one.log) std::fprintf(file, "%s\n", line.c_str());
     std::fprintf(file, "--- Finished test: %s ---\n", one.name.c_str());
-    std::fclose(file);
+    to_stdout || to_stderr ? std::fflush(file) : std::fclose(file);
   }
 
   const RunOptions& options_;

@@ -26,6 +26,7 @@ struct RunOptions {
   bool any_chunking = false;
   std::string log_level;          ///< "TRACE" …; empty: the suite's
   std::string log_file;           ///< lines of the plugins are appended; empty: the suite's log_path
+  bool quiet_stdout = false;      ///< standard output is for programs: no log lines there
   PluginSpec spec;                ///< limits
   CodeCache cache;
 };
@@ -45,7 +46,7 @@ struct Report {
   double seconds = 0;
 };
 
-/// The error is bad input: all of it, a line each; nothing was run. `done` is told of each case, one at a time, on any thread.
+/// The error is bad input: all of it, a line each; nothing was run. `done` is told of each case, one at a time and in order, on any thread.
 Result<Report> RunSuites(const RunOptions& options, const std::function<void(const CaseReport&)>& done);
 
 }  // namespace weir::suite
