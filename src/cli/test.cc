@@ -146,7 +146,7 @@ int Test(const TestRequest& request) {
     if (!request.json) PrintCase(one, request.verbose);
   });
   if (!report) {
-    const std::string& faults = report.error().message;
+    const std::string faults = Shown(report.error().message);
     for (size_t begin = 0; begin < faults.size();) {
       const size_t end = std::min(faults.find('\n', begin), faults.size());
       PrintError(faults.substr(begin, end - begin));

@@ -70,6 +70,16 @@ std::string Difference(std::string_view expected, std::string_view got) {
          around(expected) + std::string(kIndent) + "+ " + around(got);
 }
 
+std::string PluginFailure(const std::string& why, const std::vector<std::string>& logs) {
+  std::string text = "the plugin failed: ";
+  for (char c : why) text.append(c == '\n' ? std::string(kIndent) + "at " : std::string(1, c));
+  for (const std::string& line : logs) {
+    if (line.find("callback failed: plugin ") != line.npos) break;  // what the host says of it, which is `why`
+    text += std::string(kIndent) + "log: " + line;
+  }
+  return text;
+}
+
 const std::string* FindHeader(const HeaderList& headers, std::string_view name) {
   const CaselessLess less;
   for (const auto& [key, value] : headers)

@@ -64,6 +64,8 @@ class PhaseCheck {
 
 /// The value of `name`, whatever its case; nullptr: none.
 const std::string* FindHeader(const HeaderList& headers, std::string_view name);
+/// What is said of a plugin that failed: why, and the lines that it had logged.
+std::string PluginFailure(const std::string& why, const std::vector<std::string>& logs);
 /// For people: "text" with escapes, cut.
 std::string Quoted(std::string_view text);
 /// Where two texts part, with what is around.

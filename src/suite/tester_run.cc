@@ -88,9 +88,7 @@ class TesterRun {
   void Fail(std::string_view phase, std::string text) { outcome_.failures.push_back({std::string(phase), std::move(text)}); }
   /// The instance is gone: the case ends here.
   bool Dead(std::string_view phase, const std::string& why) {
-    std::string text = "the plugin failed: " + why;
-    for (const std::string& line : state_.logs) text += "\n    log: " + line;
-    Fail(phase, std::move(text));
+    Fail(phase, PluginFailure(why, state_.logs));
     return false;
   }
 

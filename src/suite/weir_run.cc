@@ -85,15 +85,19 @@ class WeirRun {
       }
       return false;
     }
-    std::string text = "the plugin failed: " + why;
-    for (const std::string& line : world_.Logs()) text += "\n    log: " + line;
-    check.Fail(std::move(text));
+    check.Fail(PluginFailure(why, world_.Logs()));
     return false;
   }
 
   bool Start() {
     world_.BeginPhase();
-    if (auto started = world_.Start(); !started) return Dead("plugin_init", started.error().message);
+    if (auto started = world_.Start(); !started) {
+      const ErrorCode code = started.error().code;
+      const bool plugin = code == ErrorCode::kTrapped || code == ErrorCode::kRefused || code == ErrorCode::kLimit;
+      if (plugin) return Dead("plugin_init", started.error().message);
+      over_ = true;
+      return Fail("plugin_init", started.error().message), false;
+    }
     return Side("plugin_init", test_.plugin_init(), test_.init_advance_ms());
   }
 
@@ -122,10 +126,15 @@ class WeirRun {
     if (!test_.has_response_headers() && (!test_.response_body().empty() || test_.has_response_trailers()))
       return Fail("response_body", "on Weir's own host a response begins with response_headers: add them");
     stream_.emplace(world_.host(), world_.chain(), std::move(request));
-    for (const pb::Property& property : test_.properties()) stream_->given.variables[property.path()] = property.value();
     for (const pb::Property& property : test_.properties()) {
-      // One that Weir knows as a property has its type; any other is given as it is.
-      if (const auto wrong = stream_->given.Give(property.path(), property.value()); wrong.empty()) stream_->given.variables.erase(property.path());
+      // One that Weir knows has its type; any other is given as it is.
+      std::string_view name;
+      const bool known = property.path().starts_with("ngx.") || FindProperty(property.path(), &name) != nullptr;
+      if (!known) {
+        stream_->given.variables[property.path()] = property.value();
+      } else if (const auto wrong = stream_->given.Give(property.path(), property.value()); !wrong.empty()) {
+        return Fail("stream_init", wrong);
+      }
     }
     if (!Side("stream_init", test_.stream_init(), 0)) return;
     if (!Message(Direction::kRequest) || !Message(Direction::kResponse)) return;
