@@ -23,6 +23,7 @@ Examples:
   weir run --plugin plugin.wasm                  try it: http://127.0.0.1:8080, a built-in page behind it
   weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
+  weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
   weir help yaml                                 the keys of that file
   weir bench plugin.wasm                         how fast it is, and where its time goes
   weir conformance                               what of Proxy-Wasm works, shown case by case
@@ -240,7 +241,7 @@ std::vector<std::string> TakeRest(int argc, char** argv, std::vector<std::string
   return arguments;
 }
 
-int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
+int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFlags& test_flags) {
   switch (request.command) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
@@ -252,6 +253,9 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
     case Command::kBench: return Bench(request.bench);
+    case Command::kTest:
+      if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
+      return Test(request.test);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
@@ -265,7 +269,8 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
 int ParseAndExecute(int argc, char** argv) {
   Request request;
   RunFlags flags;
-  const std::unique_ptr<CLI::App> app = MakeApp(request, flags);
+  TestFlags test_flags;
+  const std::unique_ptr<CLI::App> app = MakeApp(request, flags, test_flags);
   std::vector<std::string> arguments = TakeRest(argc, argv, request.run.nginx_arguments);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
@@ -285,20 +290,21 @@ int ParseAndExecute(int argc, char** argv) {
   if (!request.run.nginx_arguments.empty() && request.command != Command::kRun) {
     return UsageError(*app, "-- passes arguments to nginx, which only weir run starts");
   }
-  return Execute(*app, request, flags);
+  return Execute(*app, request, flags, test_flags);
 }
 
 Error Usage(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 }  // namespace
 
-std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags) {
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags) {
   auto app = std::make_unique<CLI::App>(kAbout, "weir");
   app->set_version_flag("--version,-V", std::string(kVersion), "print the version");
   app->require_subcommand(0, 1);
   app->formatter(std::make_shared<ShortCommands>());
   app->get_formatter()->column_width(34);
   AddRun(*app, request, flags);
+  AddTest(*app, request, test_flags);
   AddRest(*app, request);
   return app;
 }

@@ -11,16 +11,18 @@
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/run.h"
+#include "cli/test.h"
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kBench, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kTest, kBench, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
@@ -30,6 +32,7 @@ struct Request {
   InspectRequest inspect;
   CheckRequest check;
   ConformanceRequest conformance;
+  TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 
@@ -41,8 +44,14 @@ struct RunFlags {
   bool http2 = false;
 };
 
-/// The app with every command; parsing fills `request` and `flags`, which outlive it.
-std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags);
+/// Flags of `weir test` as given, before they become a TestRequest.
+struct TestFlags {
+  std::vector<std::string> plugins, configs, suites;
+  std::string memory, timeout, start_timeout, cache;
+};
+
+/// The app with every command; parsing fills `request` and the flags, which outlive it.
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags);
 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
