@@ -56,6 +56,10 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
 
+void AddTest(CLI::App& app, Request& request, TestFlags& flags);
+/// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
+Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
+
 std::string ManPage(const CLI::App& app);
 /// "bash", "zsh" or "fish".
 std::string Completion(const CLI::App& app, const std::string& shell);
