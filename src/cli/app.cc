@@ -20,6 +20,7 @@ constexpr const char* kAbout = R"(weir runs WebAssembly plugins (Proxy-Wasm) in 
 Examples:
   weir inspect plugin.wasm                       what is in it, and whether Weir runs it
   weir check plugin.wasm                         what is wrong with it, and what to change
+  weir request --plugin plugin.wasm /            one request through it, in memory: what it changed, logged and called
   weir run --plugin plugin.wasm                  try it: http://127.0.0.1:8080, a built-in page behind it
   weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
@@ -60,6 +61,19 @@ Examples:
 Exit code 0: no error; 1: an error (with --strict: or a warning); 2: a file that is no module, or a wrong flag.
 )";
 
+constexpr const char* kRequestAbout = R"(Sends one HTTP request through plugins in memory, without a proxy, and shows what became of it.
+
+Examples:
+  weir request --plugin plugin.wasm /hello
+  weir request --plugin auth.wasm --config auth.json -H 'authorization: Bearer x' /admin
+  weir request --plugin a.wasm --plugin b.wasm -X POST --data @form.txt --chunk 16 /form --response-body @page.html
+  weir request --plugin auth.wasm --answer 'authz=200 granted' /admin     what an upstream that it calls answers
+  weir request --plugin plugin.wasm --explain /hello                      each callback and host call, and why one was refused
+
+Plugins run in the order given, by the chain that NGINX runs; time stands still but for ticks and answers that are waited for.
+Exit code 0: done, whatever the response is; 1: a plugin failed (trap, time-out, refused configuration, paused for ever); 2: bad input.
+)";
+
 constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
 
 Examples:
@@ -98,6 +112,36 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
   run->add_option("--log-level", request.run.log_level, "debug, info (default), notice, warn, error or crit")->type_name("LEVEL");
   run->add_flag("--print-config", request.run.print_config, "print the nginx.conf and end");
   run->add_flag("--watch", request.run.watch, "reload on change of a file; a bad version is printed, the old one keeps serving");
+}
+
+void AddRequest(CLI::App& app, Request& all, RunFlags& flags) {
+  CLI::App* command = app.add_subcommand("request", kRequestAbout)->callback([&] { all.command = Command::kRequest; });
+  RequestOptions& out = all.request;
+  command->add_option("target", out.target, "path, or http://HOST/PATH (default /)")->type_name("PATH");
+  AddPluginFlags(*command, flags.of_request);
+  command->add_option("--method,-X", out.method, "method (default GET, with a body POST)")->type_name("METHOD");
+  AddMany(*command, "--header,-H", out.headers, "header; may be repeated", "'NAME: VALUE'");
+  command->add_option("--data,-d", out.body, "body: a text, or @FILE")->type_name("TEXT|@FILE");
+  command->add_option("--chunk", out.chunk, "the body arrives in parts of that size")->type_name("SIZE");
+  AddMany(*command, "--trailer", out.trailers, "trailer; may be repeated", "'NAME: VALUE'");
+  AddMany(*command, "--property", out.properties, "what a plugin reads by that path (weir inspect --properties), or an ngx. variable", "PATH=VALUE");
+  const char* const kResponse = "What the upstream answers";
+  command->add_option("--response-status", out.response_status, "status (default 200)")->type_name("STATUS")->group(kResponse);
+  AddMany(*command, "--response-header", out.response_headers, "header; may be repeated", "'NAME: VALUE'")->group(kResponse);
+  command->add_option("--response-body", out.response_body, "body: a text, or @FILE")->type_name("TEXT|@FILE")->group(kResponse);
+  command->add_option("--response-chunk", out.response_chunk, "the body arrives in parts of that size")->type_name("SIZE")->group(kResponse);
+  AddMany(*command, "--response-trailer", out.response_trailers, "trailer; may be repeated", "'NAME: VALUE'")->group(kResponse);
+  command->add_option("--response", out.response_file, "all of it from a file, as curl -i writes it")->type_name("FILE")->group(kResponse);
+  const char* const kCalls = "What plugins call";
+  AddMany(*command, "--answer", out.answers, "an answer: 'authz=200 granted', authz=timeout, authz=never, 'greeter=grpc:0 hi'; may be repeated", "NAME=ANSWER")->group(kCalls);
+  command->add_option("--answers", out.answers_file, "answers from a YAML or JSON file (docs/request.md)")->type_name("FILE")->group(kCalls);
+  AddMany(*command, "--cluster", out.clusters, "a real upstream, as in weir run", "NAME=URL")->group(kCalls);
+  AddMany(*command, "--allow-host", out.allow_hosts, "a real host that plugins may call by its name", "HOST")->group(kCalls);
+  command->add_option("--wait", out.wait, "how long a paused request is waited for, by the plugins' clock (default 10s)")->type_name("TIME");
+  command->add_option("--times", out.times, "the same request so often, to the same plugins")->type_name("N")->check(CLI::Range(1, 10000));
+  command->add_option("--log-level", out.log_level, "the least level of logs that is kept (default info)")->type_name("trace|debug|info|warn|error|critical");
+  command->add_flag("--explain", out.explain, "show each callback and host call with arguments, status and the reason of a refusal");
+  command->add_flag("--json", out.json, "for programs");
 }
 
 void AddRest(CLI::App& app, Request& request) {
@@ -219,6 +263,9 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
+    case Command::kRequest:
+      if (const Result<void> finished = FinishRequest(app, flags, request); !finished) return UsageError(app, finished.error().message);
+      return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
@@ -266,6 +313,7 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags) {
   app->formatter(std::make_shared<ShortCommands>());
   app->get_formatter()->column_width(34);
   AddRun(*app, request, flags);
+  AddRequest(*app, request, flags);
   AddRest(*app, request);
   return app;
 }
@@ -320,6 +368,12 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
     listener.address = address->ForNginx();
     out.config.listeners.push_back(listener);
   }
+  return {};
+}
+
+Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request) {
+  WEIR_TRY(request.request.plugins, PluginsInOrder(*app.get_subcommand("request"), flags.of_request));
+  if (request.request.plugins.empty()) return Usage("nothing to ask: give --plugin FILE.wasm");
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
+#include "cli/request.h"
 #include "cli/run.h"
 
 namespace CLI {
@@ -19,7 +20,7 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kRequest, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
@@ -27,13 +28,15 @@ struct Request {
   RunRequest run;
   InspectRequest inspect;
   CheckRequest check;
+  RequestOptions request;
   ConformanceRequest conformance;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 
 /// Flags as given, before they become a RunRequest.
 struct RunFlags {
-  PluginFlags of_plugins;
+  PluginFlags of_plugins;  ///< of weir run
+  PluginFlags of_request;
   std::vector<std::string> listen, clusters, allow_hosts;
   std::string to, file, certificate, key;
   bool http2 = false;
@@ -44,6 +47,9 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags);
 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
+
+/// The same of `weir request`.
+Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request);
 
 std::string ManPage(const CLI::App& app);
 /// "bash", "zsh" or "fish".
