@@ -42,6 +42,8 @@ constexpr HelpTopic kTopics[] = {
      R"(0    done; the module is good; NGINX ended in good order
 1    the thing asked about is bad: a plugin that does not load, a configuration NGINX refuses, a port in use
 2    the command line is wrong: an unknown flag, a missing value
+weir check: 1 for an error found (with --strict: or a warning), 2 for a file that is no module. weir request: 1 when a plugin failed,
+2 for bad input.
 weir run becomes NGINX: from then on the exit code is NGINX's own (0 after SIGTERM, SIGINT or SIGQUIT).
 )"},
     {"environment", "variables that weir reads",

@@ -33,7 +33,9 @@ json::object Message(const HttpMessage& message) {
   if (IsUtf8(body)) {
     out["body"] = String(body);
   } else {
-    out["body_base64"] = EncodeBase64(body);
+    std::string base64 = EncodeBase64(body);  // gRPC's has no padding
+    base64.append((4 - base64.size() % 4) % 4, '=');
+    out["body_base64"] = base64;
   }
   out["chunks"] = message.body.size();
   out["trailers"] = Headers(message.trailers);
