@@ -5,27 +5,29 @@
 #include <string>
 #include <vector>
 
+#include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/inspect.h"
+#include "cli/plugin_flags.h"
 #include "cli/run.h"
 #include "cli/test.h"
 
 namespace CLI {
 class App;
-class Option;
 }
 
 namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kConformance, kTest, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kTest, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
   InspectRequest inspect;
+  CheckRequest check;
   ConformanceRequest conformance;
   TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
@@ -33,8 +35,8 @@ struct Request {
 
 /// Flags as given, before they become a RunRequest.
 struct RunFlags {
-  std::vector<std::string> plugins, names, listen, clusters, allow_hosts;
-  std::vector<std::vector<std::string>> options;  ///< by row of PluginOptions()
+  PluginFlags of_plugins;
+  std::vector<std::string> listen, clusters, allow_hosts;
   std::string to, file, certificate, key;
   bool http2 = false;
 };
@@ -51,9 +53,6 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
 void AddTest(CLI::App& app, Request& request, TestFlags& flags);
 /// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
 Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
-/// One use of the flag, one value: "--plugin a b" does not swallow b.
-CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::string>& values, const std::string& help,
-                     const std::string& value_name);
 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);

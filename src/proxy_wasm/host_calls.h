@@ -31,6 +31,7 @@ class HostCalls : public CallState {
   void Enter(Context* context) { effective_ = context; }
   void Leave() { effective_ = nullptr; }
   Core& core() { return core_; }
+  const Context* effective() const { return effective_; }
   void set_in_vm_start(bool in) { in_vm_start_ = in; }
   /// Before proxy_on_context_create of the plugin context; not in the start functions.
   void set_plugin_context_exists() { plugin_context_exists_ = true; }

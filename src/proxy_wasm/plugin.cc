@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy_wasm/link.h"
+#include "proxy_wasm/witnessed.h"
 
 namespace weir::proxy_wasm {
 
@@ -33,7 +34,7 @@ Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::share
   plugin->core_.groups = *groups;
   const std::span<const abi::HostFunction> instead = dialect != nullptr ? dialect->rows : std::span<const abi::HostFunction>();
   const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups, instead);
-  auto linked = engine::Linked::Create(engine, std::move(module), imports);
+  auto linked = engine::Linked::Create(engine, std::move(module), imports, MakeObserver(host.witness));
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);
   WEIR_TRY_VOID(plugin->Spawn());

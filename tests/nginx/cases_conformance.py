@@ -87,6 +87,7 @@ class Site:
 
     def __init__(self, t, folder, runs, body_bytes):
         self.t, self.folder, self.runs, self.failures, self.peers = t, folder, runs, [], []
+        self.marks = {}  # case -> the line of the log at which each of its exchanges began
         self.n = t.nginx()
         plugins, servers, clusters = [], [], []
         for i, run in enumerate(self.runs):
@@ -134,6 +135,7 @@ class Site:
                         time.sleep(event["wait_ms"] / 1000)
                     continue
                 source = run["exchanges"][event["exchange"]]
+                self.marks.setdefault(i, []).append(len(self.lines()) if len(run["exchanges"]) > 1 else 0)
                 try:
                     check(self.t, lambda timeout: Unix(f"{self.n.dir}/c{i}", timeout), exchange(source))
                 except (AssertionError, OSError) as e:
@@ -160,10 +162,12 @@ class Site:
             at = next((k for k, line in enumerate(wanted) if k >= len(said) or "(?P=" not in line["pattern"] and not re.fullmatch(line["pattern"], said[k])), len(wanted))
             expected = f"line {wanted[at]['line']}: {wanted[at]['text']}" if at < len(wanted) else "nothing more"
             self.failures.append(f"{run['name']} ({run['statuses']}): expected {expected}; got {said[at] if at < len(said) else 'nothing more'}")
-        for source in run["exchanges"]:
+        for at, source in enumerate(run["exchanges"]):
+            begin = self.marks[i][at] if at else 0  # the first one's: also those of the start
+            end = self.marks[i][at + 1] if at + 1 < len(run["exchanges"]) else len(rows)
             for key, there in (("logs", True), ("no_logs", False)):
-                for name, text in source[key]:
-                    if any(n == f"c{i}_{name}" and text in line for n, line in rows) != there:
+                for name, text in source[key]:  # a line may come after the response, so when the next exchange has begun
+                    if any(n == f"c{i}_{name}" and text in line for n, line in rows[begin:None if there else end]) != there:
                         self.failures.append(f"{run['name']} ({run['statuses']}): {'no' if there else 'a'} line of the log with {text!r}")
 
     def run(self):
@@ -206,7 +210,8 @@ def play(t, statuses):
     assert not failures, f"{len(failures)} failures\n" + "\n".join(failures)
 
 
-LOG = r"down after \d+ failures|\[crit\] \d+#\d+: \*\d+ weir: \[c\d+_p\] "  # proxy_log at CRITICAL
+# A plugin that is down, proxy_log at CRITICAL, a plugin that does not load.
+LOG = r'down after \d+ failures|\[crit\] \d+#\d+: \*\d+ weir: \[c\d+_p\] |\[emerg\] \d+#\d+: weir: plugin "r\d+_'
 
 
 @case(log=LOG)

@@ -383,7 +383,7 @@ def tcp_large_streams_cost_no_memory(t, n, name):
     n.backend.serve = lambda connection: [connection.sendall(x) for x in iter(lambda: connection.recv(1 << 20), b"")]
     try:
         grown = flat(n, run)
-        assert grown < 4 << 20, grown
+        assert Settings.preload or grown < 4 << 20, grown  # a sanitizer keeps freed memory for a while
     finally:
         n.backend.serve = n.backend.echo
 

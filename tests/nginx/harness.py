@@ -48,6 +48,7 @@ def free_port():
 
 
 def wait_for(test, seconds=5, what=""):
+    seconds *= 4 if Settings.preload else 1  # a sanitizer is slow
     end = time.monotonic() + seconds
     while True:
         if value := test():

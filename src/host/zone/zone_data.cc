@@ -255,7 +255,7 @@ StoreStatus ZoneSharedData::SetLocked(std::string_view space, std::string_view k
   if (memory == nullptr) return StoreStatus::kFull;
   DataEntry* entry = Fill(memory, in, key, value, hash);
   entry->cas = part.last_cas = next_cas;
-  entry->used = true;
+  entry->used = old != nullptr;  // a new one has to prove its use: many that are written once do not drive out those that are read
   in->Add(entry);
   ZoneLink<DataEntry>* link = Find(space, key, hash);  // anew: making room may have changed the bucket
   if (old == nullptr) {
