@@ -25,6 +25,7 @@ Examples:
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
   weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
   weir help yaml                                 the keys of that file
+  weir bench plugin.wasm                         how fast it is, and where its time goes
   weir conformance                               what of Proxy-Wasm works, shown case by case
 )";
 constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.
@@ -59,6 +60,19 @@ Examples:
   weir check --list                              every check
 
 Exit code 0: no error; 1: an error (with --strict: or a warning); 2: a file that is no module, or a wrong flag.
+)";
+
+constexpr const char* kBenchAbout = R"(Measures a plugin: requests in memory, through the chain that production has.
+
+Examples:
+  weir bench plugin.wasm                                   a GET, 3 seconds
+  weir bench plugin.wasm --config plugin.json -X POST -d @body.json -H 'content-type: application/json' --path /v1/items
+  weir bench new.wasm --against old.wasm                   in turns; the ratio with its 95 % confidence interval
+  weir bench plugin.wasm --flame plugin.svg                where its time goes, by function (keep the names: no strip)
+  weir bench plugin.wasm --json | jq .plugin.request_us
+
+Times are of this machine as it is now: compare versions in one run, not runs. docs/bench.md says what each number is.
+Exit code 0: measured; 1: the plugin failed at this request; 2: something given is wrong.
 )";
 
 constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
@@ -118,6 +132,24 @@ void AddRest(CLI::App& app, Request& request) {
   check->add_option("--max-compile", request.check.max_compile, "compiling that takes longer is warned of (default 5s)")->type_name("TIME");
   check->add_flag("--no-compile", request.check.no_compile, "leave out what needs the compiler");
   check->add_flag("--list", request.check.list, "list the checks");
+
+  BenchRequest& bench_request = request.bench;
+  CLI::App* bench = app.add_subcommand("bench", kBenchAbout)->callback([&] { request.command = Command::kBench; });
+  bench->add_option("file", bench_request.file, "the plugin")->required()->type_name("FILE.wasm");
+  bench->add_option("--config", bench_request.config, "a file with its configuration")->type_name("FILE");
+  bench->add_option("--against", bench_request.against, "another version, measured in turns with it")->type_name("FILE.wasm");
+  bench->add_option("--against-config", bench_request.against_config, "its configuration (default: the same)")->type_name("FILE");
+  bench->add_option("--seconds", bench_request.seconds, "of requests (default 3; 0.1 to 600)")->check(CLI::Range(0.1, 600.0))->type_name("N");
+  bench->add_option("--flame", bench_request.flame, "write a flame graph of the guest's functions")->type_name("FILE.svg");
+  bench->add_option("--folded", bench_request.folded, "write the same as text: a stack a line, with its samples")->type_name("FILE");
+  bench->add_flag("--json", bench_request.json, "for programs");
+  bench->add_option("--method,-X", bench_request.method, "default: GET, with --data POST")->type_name("METHOD")->group("The request");
+  bench->add_option("--path", bench_request.path, "default: /")->type_name("PATH")->group("The request");
+  AddMany(*bench, "--header,-H", bench_request.headers, "'name: value'; may be repeated", "HEADER")->group("The request");
+  bench->add_option("--data,-d", bench_request.data, "its body; @FILE: a file's bytes")->type_name("TEXT")->group("The request");
+  bench->add_option("--response-status", bench_request.response_status, "default: 200")->check(CLI::Range(200, 599))->type_name("N")->group("The upstream's response");
+  AddMany(*bench, "--response-header", bench_request.response_headers, "'name: value'; may be repeated", "HEADER")->group("The upstream's response");
+  bench->add_option("--response-body", bench_request.response_body, "default: hello; @FILE: a file's bytes")->type_name("TEXT")->group("The upstream's response");
 
   CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
   suite->add_option("--filter", request.conformance.filter, "only cases whose name has this in it, or fits this pattern")->type_name("PATTERN");
@@ -220,6 +252,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
+    case Command::kBench: return Bench(request.bench);
     case Command::kTest:
       if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
       return Test(request.test);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/inspect.h"
@@ -14,18 +15,20 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kTest, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kTest, kBench, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
+  BenchRequest bench;
   InspectRequest inspect;
   CheckRequest check;
   ConformanceRequest conformance;
@@ -50,12 +53,12 @@ struct TestFlags {
 /// The app with every command; parsing fills `request` and the flags, which outlive it.
 std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags);
 
+/// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
+Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
+
 void AddTest(CLI::App& app, Request& request, TestFlags& flags);
 /// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
 Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
-
-/// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
-Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
 
 std::string ManPage(const CLI::App& app);
 /// "bash", "zsh" or "fish".

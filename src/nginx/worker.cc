@@ -4,7 +4,6 @@
 #include <set>
 #include <string_view>
 
-#include "host/zone/zone_report.h"
 #include "nginx/module.h"
 
 namespace weir::nginx {
@@ -54,15 +53,10 @@ Worker::~Worker() {
   timers_.Keep([](const Plugin*) { return false; });
 }
 
-void Worker::Count(ChainNote note, std::string_view plugin) {
+void Worker::CountNote(std::string_view note, std::string_view plugin) {
   OwnCell*& cell = notes_[{std::string(plugin), note}];
-  if (cell == nullptr) cell = zone_.metrics().Own(OwnMetric::kStreamNotes, OwnLabels(OwnMetric::kStreamNotes, {plugin, Name(note)}));
+  if (cell == nullptr) cell = zone_.metrics().Own(OwnMetric::kStreamNotes, OwnLabels(OwnMetric::kStreamNotes, {plugin, note}));
   if (cell != nullptr) cell->Add(1);
-}
-
-std::string Worker::MetricsText() {
-  zone_.zone().Reap();
-  return PrometheusText(zone_.metrics().ReadOwn(), zone_.metrics().Read(), ReadZone(zone_.zone()));
 }
 
 bool Worker::StartEngine() {
