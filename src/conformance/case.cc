@@ -62,6 +62,7 @@ class Parser {
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
     if (word == "tcp") return TcpLine(rest);
+    if (word == "expect-metric") return MetricLine(rest);
     if (word == "foreign") return ForeignLine(rest);
     if (word == "cluster") return ClusterLine(rest);
     if (word == "exports" || word == "ignore") return Exports(word, rest);
@@ -174,6 +175,13 @@ class Parser {
     Event event{.kind = Event::Kind::kForeign, .line = number_};
     event.id = uint32_t(*id);
     event.bytes = *bytes;
+    return case_.events.push_back(std::move(event)), "";
+  }
+  std::string MetricLine(std::string_view rest) {
+    if (rest.find(' ') == rest.npos) return "expect-metric wants NAME{LABELS} VALUE";
+    EnsurePlugin();
+    Event event{.kind = Event::Kind::kMetric, .line = number_};
+    event.bytes = rest;
     return case_.events.push_back(std::move(event)), "";
   }
   std::string TcpLine(std::string_view rest) {

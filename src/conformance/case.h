@@ -65,11 +65,11 @@ struct Cluster {
 
 /// What the runner does, in order.
 struct Event {
-  enum class Kind : uint8_t { kExchange, kWait, kTcp, kForeign } kind;
+  enum class Kind : uint8_t { kExchange, kWait, kTcp, kForeign, kMetric } kind;
   size_t exchange = 0;
   uint64_t wait_ms = 0;
   int line = 0;                 ///< kTcp: the line, what happens ("connect", "client" …) and its bytes
-  std::string what = {}, bytes = {};
+  std::string what = {}, bytes = {};  ///< kMetric: the line of the metrics
   uint32_t id = 0;              ///< kForeign: the function
 };
 
