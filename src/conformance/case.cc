@@ -68,6 +68,7 @@ class Parser {
     if (word == "exports" || word == "ignore") return Exports(word, rest);
     if (word == "no-allocator") return With(rest, [](CasePlugin& plugin) { plugin.allocator = false; });
     if (word == "wat") return Wat(rest);
+    if (word == "guest") return GuestOf(rest);
     return BlockLine(line);
   }
 
@@ -160,6 +161,12 @@ class Parser {
     if (Find(name) == nullptr) return "no plugin \"" + std::string(name) + "\"";
     wat_plugin_ = size_t(Find(name) - case_.plugins.data());
     return in_wat_ = true, "";
+  }
+  std::string GuestOf(std::string_view rest) {
+    const std::string_view name = Word(&rest);
+    const CasePlugin* other = Find(rest);
+    if (other == nullptr || rest == name) return "guest wants the names of two plugins, the second of which has the guest";
+    return With(name, [&](CasePlugin& plugin) { plugin.guest_of = size_t(other - case_.plugins.data()); });
   }
   std::string ExpectLoad(std::string_view rest) {
     const auto text = scenarios::Text(rest);

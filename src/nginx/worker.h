@@ -45,6 +45,7 @@ class Worker {
   NgxCalls calls_;
   ZoneServices zone_;
   std::map<std::pair<std::string, std::string_view>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
+  VmPool vms_;
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;
