@@ -63,7 +63,7 @@ inline constexpr OwnMetricRow kOwnMetrics[] = {
      "Answers that came when the context or instance that had asked was gone."},
     {OwnMetric::kStreamNotes, OwnMetricRow::Kind::kCounter, "weir_stream_notes_total", "plugin,note",
      "What went another way than a plugin or its operator may have meant."},
-    {OwnMetric::kStreams, OwnMetricRow::Kind::kGauge, "weir_streams", "", "Requests with plugins that are alive."},
+    {OwnMetric::kStreams, OwnMetricRow::Kind::kGauge, "weir_streams", "", "Requests and connections with plugins that are alive."},
 };
 static_assert([] {
   size_t i = 0;

@@ -74,6 +74,8 @@ enum class TcpNote : uint8_t {
 };
 /// One line for the log, without the plugin's name.
 std::string_view Describe(TcpNote note);
+/// "failed_open": for metrics.
+std::string_view Name(TcpNote note);
 
 /// One connection as an embedder offers it to TcpChain. Everything is called on the embedder's thread.
 class TcpExchange {

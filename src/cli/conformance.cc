@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "conformance/coverage.h"
 #include "conformance/guest.h"
@@ -33,28 +34,6 @@ struct Failure {
 };
 struct Totals {
   size_t passed = 0, failed = 0;
-};
-
-/// A line on a terminal that is written anew as the suite goes on.
-class Progress {
- public:
-  explicit Progress(size_t total) : total_(total), on_(isatty(STDERR_FILENO) == 1) {}
-  ~Progress() { Clear(); }
-  void Step(const std::string& name) {
-    ++done_;
-    if (!on_ || (done_ % 8 != 0 && done_ != total_)) return;
-    constexpr size_t kWidth = 30;
-    const size_t full = total_ == 0 ? kWidth : kWidth * done_ / total_;
-    std::fprintf(stderr, "\r\033[K[%s%s] %zu/%zu %.60s", std::string(full, '#').c_str(), std::string(kWidth - full, ' ').c_str(), done_, total_, name.c_str());
-    std::fflush(stderr);
-  }
-  void Clear() {
-    if (on_) std::fputs("\r\033[K", stderr);
-  }
-
- private:
-  size_t total_, done_ = 0;
-  bool on_;
 };
 
 /// A byte a character: JSON has no bytes.
@@ -268,7 +247,8 @@ Result<std::vector<Outcome>> PlayEach(const std::vector<const Case*>& cases) {
     WEIR_TRY(auto runner, conformance::Runner::Create());
     runners.push_back(std::move(runner));
   }
-  Progress progress(cases.size());
+  Progress progress;
+  size_t done = 0;
   std::mutex shown;
   std::atomic<size_t> next = 0;
   auto play = [&](conformance::Runner& runner) {
@@ -280,7 +260,7 @@ Result<std::vector<Outcome>> PlayEach(const std::vector<const Case*>& cases) {
         for (const std::string& problem : problems) outcome.failures.push_back({cases[i]->name, run.Mode(), problem});
       }
       const std::lock_guard lock(shown);
-      progress.Step(cases[i]->name);
+      progress.Show(double(++done) / double(cases.size()), cases[i]->name);
     }
   };
   std::vector<std::thread> threads;

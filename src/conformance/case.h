@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,7 @@ struct Block {
 struct CasePlugin {
   PluginSpec spec;
   std::string wat;              ///< a guest of its own; empty: made of the blocks
+  std::optional<size_t> guest_of;  ///< index of the plugin whose guest it has
   std::vector<std::string> exports, ignored, variables;
   bool allocator = true;
 };

@@ -21,6 +21,8 @@ struct Family {
 };
 using Families = std::map<std::string, Family>;
 
+constexpr std::string_view kBlock = "block";
+
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -35,13 +37,16 @@ std::string NameOf(std::string_view text, bool metric) {
 /// Labels in the order of their names, each name once: the first counts.
 class Labels {
  public:
+  /// `block`: see MetricSource.
+  explicit Labels(std::string_view block) : taken_(!block.empty()) {
+    if (taken_) Insert(std::string(kBlock), block);
+  }
   void Add(std::string_view key, std::string_view value) {
     std::string name = NameOf(key, /*metric=*/false);
     if (name.starts_with("__")) name.insert(0, "label");  // Prometheus keeps these for itself
     if (name == "le") name = "label_le";                  // the bound of a bucket
-    std::string text;
-    AppendLabelValue(value, &text);
-    labels_.emplace(std::move(name), std::move(text));
+    if (taken_ && name == kBlock) name = "label_block";
+    Insert(std::move(name), value);
   }
   std::string text() const {
     std::string all;
@@ -50,7 +55,13 @@ class Labels {
   }
 
  private:
+  void Insert(std::string name, std::string_view value) {
+    std::string text;
+    AppendLabelValue(value, &text);
+    labels_.emplace(std::move(name), std::move(text));
+  }
   std::map<std::string, std::string> labels_;
+  const bool taken_;
 };
 
 std::string_view Trim(std::string_view text) {
@@ -114,8 +125,8 @@ struct Named {
   std::string name, labels;
 };
 
-Named ReadName(std::string_view text) {
-  Labels labels;
+Named ReadName(std::string_view text, std::string_view block) {
+  Labels labels(block);
   std::string name(text);
   if (text.find("=.=") != text.npos) {
     name = ReadTags(text, &labels);
@@ -201,27 +212,38 @@ class Writer {
 
 }  // namespace
 
-std::string PrometheusText(const std::vector<OwnReading>& own, const std::vector<MetricReading>& defined,
-                           const std::vector<LooseReading>& loose) {
+std::string PrometheusText(std::span<const MetricSource> sources) {
   Families families;
-  for (const OwnReading& reading : own) {
-    const OwnMetricRow& row = RowOf(reading.metric);
-    Family& family = families[std::string(row.name)];
-    family.type = TypeOf(row.kind);
-    family.help = row.help;
-    Insert(family, reading.labels, reading.cells);
+  struct Defined {
+    const MetricReading* reading;
+    std::string_view block;
+  };
+  std::vector<Defined> sorted;  // so that the same name wins each time
+  for (const MetricSource& source : sources) {
+    const auto with_block = [&](std::string labels) {
+      if (source.block.empty()) return labels;
+      labels.append(labels.empty() ? "" : ",").append(kBlock).append("=\"");
+      AppendLabelValue(source.block, &labels);
+      return labels + '"';
+    };
+    for (const OwnReading& reading : source.own) {
+      const OwnMetricRow& row = RowOf(reading.metric);
+      Family& family = families[std::string(row.name)];
+      family.type = TypeOf(row.kind);
+      family.help = row.help;
+      Insert(family, with_block(reading.labels), reading.cells);
+    }
+    for (const LooseReading& reading : source.loose) {
+      Family& family = families[std::string(reading.name)];
+      family.type = reading.kind == LooseReading::Kind::kCounter ? Type::kCounter : Type::kGauge;
+      family.help = reading.help;
+      Insert(family, with_block(reading.labels), {reading.value});
+    }
+    for (const MetricReading& reading : source.defined) sorted.push_back({&reading, source.block});
   }
-  for (const LooseReading& reading : loose) {
-    Family& family = families[std::string(reading.name)];
-    family.type = reading.kind == LooseReading::Kind::kCounter ? Type::kCounter : Type::kGauge;
-    family.help = reading.help;
-    Insert(family, reading.labels, {reading.value});
-  }
-  std::vector<const MetricReading*> sorted;  // so that the same name wins each time
-  for (const MetricReading& reading : defined) sorted.push_back(&reading);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
-  for (const MetricReading* reading : sorted) {
-    auto [name, labels] = ReadName(reading->name);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Defined& a, const Defined& b) { return a.reading->name < b.reading->name; });
+  for (const auto& [reading, block] : sorted) {
+    auto [name, labels] = ReadName(reading->name, block);
     const Type type = TypeOf(reading->type);
     while (Clashes(families, name, type)) name.append("_").append(kTypeNames[static_cast<size_t>(type)]);
     Family& family = families[name];
@@ -232,6 +254,12 @@ std::string PrometheusText(const std::vector<OwnReading>& own, const std::vector
   Writer writer;
   for (const auto& [name, family] : families) writer.Write(name, family);
   return std::move(writer).text();
+}
+
+std::string PrometheusText(const std::vector<OwnReading>& own, const std::vector<MetricReading>& defined,
+                           const std::vector<LooseReading>& loose) {
+  const MetricSource source{own, defined, loose, {}};
+  return PrometheusText(std::span(&source, 1));
 }
 
 }  // namespace weir

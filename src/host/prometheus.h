@@ -1,6 +1,7 @@
 // The text that Prometheus reads (exposition format 0.0.4).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,5 +26,15 @@ struct LooseReading {
 /// that would differ in type, the later ones get the type behind their name.
 std::string PrometheusText(const std::vector<OwnReading>& own, const std::vector<MetricReading>& defined,
                            const std::vector<LooseReading>& loose);
+
+/// What one zone says.
+struct MetricSource {
+  std::vector<OwnReading> own;
+  std::vector<MetricReading> defined;
+  std::vector<LooseReading> loose;
+  std::string block;  ///< value of a label `block` that each of its series gets (a plugin's own label of that name becomes label_block); empty: none
+};
+/// The same for several.
+std::string PrometheusText(std::span<const MetricSource> sources);
 
 }  // namespace weir

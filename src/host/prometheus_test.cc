@@ -88,6 +88,20 @@ TEST(Prometheus, OwnDurationsAreSeconds) {
   EXPECT_NE(text.find("weir_callback_duration_seconds_sum{plugin=\"p\",callback=\"c\"} 1.50000025\n"), std::string::npos) << text;
 }
 
+TEST(Prometheus, SourcesAreToldApartByTheirBlock) {
+  const OwnReading up{OwnMetric::kPluginUp, OwnLabels(OwnMetric::kPluginUp, {"p"}), {1}};
+  const LooseReading workers{LooseReading::Kind::kGauge, "w", "Some.", {}, 2};
+  const MetricSource sources[] = {{{up}, {Counter("c", 1), Counter("b{block=x}", 2), Counter("t", 9)}, {workers}, {}},
+                                  {{up}, {Counter("c", 4), Counter("b{a=1,block=x}", 8), {"t", MetricType::kGauge, {3}}}, {workers}, "stream"}};
+  const std::string text = PrometheusText(sources);
+  for (const std::string_view line :
+       {"\nweir_plugin_up{plugin=\"p\"} 1\nweir_plugin_up{plugin=\"p\",block=\"stream\"} 1\n", "\nw 2\nw{block=\"stream\"} 2\n", "\nc 1\nc{block=\"stream\"} 4\n",
+        "\nb{a=\"1\",block=\"stream\",label_block=\"x\"} 8\nb{block=\"x\"} 2\n", "\nt 9\n", "\nt_gauge{block=\"stream\"} 3\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  EXPECT_EQ(PrometheusText(std::span<const MetricSource>()), "");
+}
+
 TEST(Prometheus, LooseNumbersAreFamiliesToo) {
   EXPECT_EQ(PrometheusText({}, {}, {{LooseReading::Kind::kGauge, "z", "Some.", "part=\"data\"", 1}, {LooseReading::Kind::kGauge, "z", "Some.", "part=\"queues\"", 2}}),
             "# HELP z Some.\n# TYPE z gauge\nz{part=\"data\"} 1\nz{part=\"queues\"} 2\n");

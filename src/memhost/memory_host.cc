@@ -85,7 +85,7 @@ class MemoryHost::ClientLoop {
 
 MemoryHost::MemoryHost(LogLevel level)
     : services_(std::make_unique<Services>(*this, level)),
-      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, services_->calls()} {
+      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, services_->calls(), &vms_} {
   services_->calls().Add(scripted_calls_);
 }
 MemoryHost::~MemoryHost() = default;

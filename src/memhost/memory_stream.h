@@ -34,6 +34,8 @@ class MemoryStream final : public HttpExchange {
   void FeedHeaders(Direction direction, EndOfStream end);
   void FeedBody(Direction direction, std::string_view chunk, EndOfStream end);
   void FeedTrailers(Direction direction);
+  /// Before FeedTrailers, where they did not come with the message.
+  void SetTrailers(Direction direction, HeaderList trailers) { side(direction).message.trailers = std::move(trailers); }
   /// Before FeedHeaders(kResponse): the headers and trailers of the upstream's response. Its body is yours to feed.
   void StartResponse(HttpMessage response);
   /// All of the request, or all of a response, chunk by chunk.
@@ -107,6 +109,7 @@ struct StreamOutcome {
   std::optional<HttpMessage> upstream;  ///< the request as the upstream got it; nullopt: it was not asked
   HttpMessage response;                 ///< what the client got, maybe cut
   bool local = false;
+  std::string local_details;            ///< of the local response
   std::vector<ChainNote> notes;
   std::map<std::string, std::string, std::less<>> variables;  ///< those that were given, as plugins left them
 };

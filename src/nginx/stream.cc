@@ -128,7 +128,7 @@ void NgxStream::OnNote(ChainNote note, std::string_view plugin) {
   const std::string_view text = Describe(note);
   const ngx_str_t name = Borrow(plugin), what = Borrow(text);
   ngx_log_error(NGX_LOG_WARN, r_->connection->log, 0, "weir: plugin \"%V\" %V", &name, &what);
-  if (g_module.worker != nullptr) g_module.worker->Count(note, plugin);
+  if (g_module.worker != nullptr) g_module.worker->CountNote(Name(note), plugin);
 }
 
 void NgxStream::Wake(Direction direction) {

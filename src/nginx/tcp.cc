@@ -6,6 +6,7 @@
 #include "nginx/module.h"
 #include "nginx/stream_conf.h"
 #include "nginx/tcp_properties.h"
+#include "nginx/worker.h"
 
 namespace weir::nginx {
 namespace {
@@ -37,7 +38,7 @@ NgxTcp::NgxTcp(ngx_stream_session_t* s, std::span<Plugin* const> plugins, uint64
   event_.log = s->connection->log;
   InitTimer(&hold_, &hold_connection_, this, OnHoldTimer);
   for (Way& way : ways_) InitTimer(&way.full, &way.full_connection, this, OnFull);
-  g_module.streams++;
+  g_module.AddStreams(1);
 }
 
 NgxTcp::~NgxTcp() {
@@ -46,7 +47,7 @@ NgxTcp::~NgxTcp() {
   }
   StopTimer(&hold_);
   for (Way& way : ways_) StopTimer(&way.full);
-  g_module.streams--;
+  g_module.AddStreams(-1);
   if (gone_ != nullptr) *gone_ = true;
 }
 
@@ -80,6 +81,7 @@ void NgxTcp::OnNote(TcpNote note, std::string_view plugin) {
   const std::string_view text = Describe(note);
   const ngx_str_t name = Borrow(plugin), what = Borrow(text);
   ngx_log_error(NGX_LOG_WARN, s_->connection->log, 0, "weir: plugin \"%V\" %V", &name, &what);
+  if (g_module.worker != nullptr) g_module.worker->CountNote(Name(note), plugin);
 }
 
 void NgxTcp::Wake(TcpSide side) {

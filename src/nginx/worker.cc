@@ -4,7 +4,6 @@
 #include <set>
 #include <string_view>
 
-#include "host/zone/zone_report.h"
 #include "nginx/module.h"
 
 namespace weir::nginx {
@@ -32,7 +31,7 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
       calls_(cycle, conf),
       zone_(cycle, conf.zone, NamesOf(conf), CountSpaces(conf)),
       host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
-            timers_,  services_.foreign_functions(), calls_.calls()},
+            timers_,  services_.foreign_functions(), calls_.calls(), &vms_},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;
@@ -54,15 +53,10 @@ Worker::~Worker() {
   timers_.Keep([](const Plugin*) { return false; });
 }
 
-void Worker::Count(ChainNote note, std::string_view plugin) {
+void Worker::CountNote(std::string_view note, std::string_view plugin) {
   OwnCell*& cell = notes_[{std::string(plugin), note}];
-  if (cell == nullptr) cell = zone_.metrics().Own(OwnMetric::kStreamNotes, OwnLabels(OwnMetric::kStreamNotes, {plugin, Name(note)}));
+  if (cell == nullptr) cell = zone_.metrics().Own(OwnMetric::kStreamNotes, OwnLabels(OwnMetric::kStreamNotes, {plugin, note}));
   if (cell != nullptr) cell->Add(1);
-}
-
-std::string Worker::MetricsText() {
-  zone_.zone().Reap();
-  return PrometheusText(zone_.metrics().ReadOwn(), zone_.metrics().Read(), ReadZone(zone_.zone()));
 }
 
 bool Worker::StartEngine() {
@@ -82,7 +76,7 @@ bool Worker::StartEngine() {
 bool Worker::Start(PluginConf& conf) {
   if (!StartEngine()) return false;
   const auto start = [&]() -> Result<std::unique_ptr<Plugin>> {
-    WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path));
+    WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path, conf.code_id));
     return LoadPlugin(*engine_, std::move(module), conf.spec, host_);
   };
   Result<std::unique_ptr<Plugin>> plugin = start();

@@ -25,9 +25,8 @@ class Worker {
   void StopCalls() { calls_.Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
-  void Count(ChainNote note, std::string_view plugin);
-  /// All metrics, for Prometheus.
-  std::string MetricsText();
+  /// `note`: Name() of a ChainNote or TcpNote.
+  void CountNote(std::string_view note, std::string_view plugin);
   /// At the end of the process, while requests may still be there.
   void StopWaking() { zone_.StopWaking(); }
 
@@ -45,7 +44,8 @@ class Worker {
   Services services_;
   NgxCalls calls_;
   ZoneServices zone_;
-  std::map<std::pair<std::string, ChainNote>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
+  std::map<std::pair<std::string, std::string_view>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
+  VmPool vms_;
   Host host_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;

@@ -13,6 +13,7 @@
 
 namespace weir::proxy_wasm {
 
+struct Core;
 class Vm;
 class ProxyWasmPlugin;
 class Context;
@@ -75,6 +76,10 @@ class Context final : public HttpFilter, public TcpFilter {
   void OnFinish() override;
 
   uint32_t id() const { return id_; }
+  /// Of its plugin.
+  Core& core() const;
+  /// What the newest event answered, as the guest gave it; FilterStatus knows two values of it.
+  uint32_t last_action() const { return last_action_; }
   /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
   bool finishing() const { return finished_; }
   /// Null when this is a TCP connection, or the stream is gone without a snapshot; the next one the other way round.
@@ -98,7 +103,7 @@ class Context final : public HttpFilter, public TcpFilter {
  private:
   friend class ContextTable;
   friend class ContextList;
-  /// Of its instance, where it stands while pending.
+  /// Of its plugin, where it stands while pending.
   ContextList& list() const;
   FilterStatus Event(Callback callback, uint64_t a, uint64_t b);
 
@@ -110,6 +115,7 @@ class Context final : public HttpFilter, public TcpFilter {
   Context* before_ = nullptr;  ///< in its ContextList, while pending
   Context* after_ = nullptr;
   uint32_t id_;
+  uint32_t last_action_ = 0;
   bool finished_ = false;  ///< OnFinish was called
   bool asking_done_ = false;  ///< inside proxy_on_done
   bool done_ = false;      ///< proxy_done was called

@@ -8,16 +8,19 @@ namespace {
 
 constexpr std::string_view kVariablePrefix = "ngx.";
 
-constexpr std::string_view kNotes[] = {
-    "is down: no instance for this connection",
-    "failed: the connection goes on without it (on_error=open)",
-    "failed: the connection is closed (on_error=closed)",
-    "holds as much as it may: no more is read from that side until it resumes (on_buffer_full=reject)",
-    "held as much as it may: it goes on (on_buffer_full=release)",
-    "paused again after what it held was released: ignored",
-    "held as much as it may for too long without resuming: the connection is closed",
-    "tried to grow data by more than its limit: refused",
-    "tried to set more properties than its limit: refused",
+struct Note {
+  std::string_view name, text;
+};
+constexpr Note kNotes[] = {
+    {"plugin_down", "is down: no instance for this connection"},
+    {"failed_open", "failed: the connection goes on without it (on_error=open)"},
+    {"failed_closed", "failed: the connection is closed (on_error=closed)"},
+    {"data_held", "holds as much as it may: no more is read from that side until it resumes (on_buffer_full=reject)"},
+    {"data_released", "held as much as it may: it goes on (on_buffer_full=release)"},
+    {"pause_ignored", "paused again after what it held was released: ignored"},
+    {"data_held_too_long", "held as much as it may for too long without resuming: the connection is closed"},
+    {"data_replace_refused", "tried to grow data by more than its limit: refused"},
+    {"property_refused", "tried to set more properties than its limit: refused"},
 };
 static_assert(std::size(kNotes) == static_cast<size_t>(TcpNote::kPropertyRefused) + 1);
 
@@ -28,7 +31,8 @@ bool IsKnownProperty(std::string_view path) {
 
 }  // namespace
 
-std::string_view Describe(TcpNote note) { return kNotes[static_cast<size_t>(note)]; }
+std::string_view Describe(TcpNote note) { return kNotes[static_cast<size_t>(note)].text; }
+std::string_view Name(TcpNote note) { return kNotes[static_cast<size_t>(note)].name; }
 
 std::optional<std::string_view> TcpChain::Slot::data(TcpSide side) {
   const Gate& gate = this->gate(side);
@@ -101,6 +105,7 @@ bool TcpChain::Slot::SetCustomProperty(std::string_view path, std::string_view v
 
 void TcpChain::Slot::Fail() {
   if (state_ == SlotState::kGone) return;
+  if (!chain_.made_) return chain_.SetDown(*this);  // a plugin behind it, which shares its VM, trapped at its creation
   if (chain_.finished_ || gate(TcpSide::kDownstream).deciding || gate(TcpSide::kUpstream).deciding) {
     failed_ = true;  // Decide() applies it when the event returns; Finish() passes it over
     return;

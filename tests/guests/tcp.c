@@ -6,9 +6,12 @@
 //   if TEXT · the rest of this phase is for data that contains TEXT; ifnot TEXT
 //   stop (pause) · hold (pause until the end of that side) · line (pause until a newline came) · pause MS (resumed by a tick, once)
 //   append TEXT · prepend TEXT · replace TEXT · upper · grow BYTES · cut FROM SIZE TEXT · reverse
-//   close (that side) · closelater MS (by a tick) · trap · loop · log TEXT · prop a.b (its status and value to the log; bytes as hex
+//   close (that side) · closelater MS (by a tick) · count NAME (one more in that counter) · trap · loop · log TEXT · prop a.b (its status and value to the log; bytes as hex
 //   when not printable) · setprop a.b VALUE (its status to the log) · data (what is there to the log) · pending (on_done, 30 ms)
 #include "proxy_wasm.h"
+
+IMPORT(proxy_define_metric)(int type, const char* name, size_t size, uint32_t* id);
+IMPORT(proxy_increment_metric)(uint32_t id, int64_t by);
 
 enum { kNc, kDd, kUd, kDc, kUc, kLog, kDone, kPhases };
 static const Text kNames[] = {T("nc"), T("dd"), T("ud"), T("dc"), T("uc"), T("log"), T("done")};
@@ -128,6 +131,10 @@ static int Run(Connection* c, int phase, size_t size, int end) {
     if (Equal(op, T("loop")))
       for (volatile int i = 0;; i++) {}
     if (Equal(op, T("log"))) Log(command);
+    if (Equal(op, T("count"))) {
+      uint32_t id = 0;
+      if (!proxy_define_metric(0, command.data, command.size, &id)) proxy_increment_metric(id, 1);
+    }
     if (Equal(op, T("prop"))) Property(command);
     if (Equal(op, T("setprop"))) {
       Text name = Cut(&command, ' ');

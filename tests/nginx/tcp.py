@@ -133,7 +133,7 @@ def stream_block(body, cache=True):
 stream {{ {f"weir_cache {Settings.cache};" if cache else ""} {body} }}"""
 
 
-def nginx(t, plugins, servers, backend=None, *, both=False, http_plugins="", cache=True, **more):
+def nginx(t, plugins, servers, backend=None, *, both=False, http_plugins="", locations="", cache=True, **more):
     """nginx with a stream{} block. `@NAME` in `servers` is a free port, the same each time; n.tcp[NAME] has it. `%B`: the backend."""
     ports = {}
 
@@ -143,7 +143,7 @@ def nginx(t, plugins, servers, backend=None, *, both=False, http_plugins="", cac
     def block():
         body = re.sub(r"@(\w+)", port, servers).replace("%B", f"127.0.0.1:{backend.port if backend else 1}")
         return stream_block(f"{plugins} {body}", cache)
-    n = t.nginx(http_plugins, "", main=block(), module=both, **more)
+    n = t.nginx(http_plugins, locations, main=block(), module=both, **more)
     n.tcp, n.again = ports, block
     return n
 

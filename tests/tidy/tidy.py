@@ -23,11 +23,13 @@ ARROWS = {
     "memhost": {"base", "http", "tcp", "host", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
+    "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
+    "measure": {"base", "engine", "http", "host", "memhost", "public"},
     "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
-LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
+LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost|google|re2)/")
 LINES_MAX = 400      # look again; a file of tests or of tables may be longer
 LINES_MAX_TEST = 1000
 # Words that speak of one machine, or of a place a package came from.

@@ -183,7 +183,20 @@ struct MetricPart {
   void* Allocate(size_t bytes);
 };
 
+/// What lies where, as a number: for a module of another build that finds the zone. Raise the first factor when a meaning changes and no
+/// size does.
+inline constexpr uint64_t kZoneLayout = [] {
+  uint64_t layout = 1;
+  for (const size_t size : {sizeof(Arena), sizeof(DataSpace), sizeof(DataEntry), sizeof(DataPart), sizeof(QueueItem), sizeof(QueueConsumer),
+                            sizeof(SharedQueue), sizeof(QueuePart), sizeof(ZoneWorker), sizeof(ZoneMetric), sizeof(MetricPart),
+                            std::size(kOwnMetrics), kDurationCells}) {
+    layout = (layout ^ size) * 0x100000001b3;
+  }
+  return layout;
+}();
+
 struct ZoneRoot {
+  uint64_t layout = kZoneLayout;  ///< first, in every version
   std::atomic<uint32_t> busy;  ///< somebody is inside of the lock, or died there
   uint64_t repairs;
   size_t bytes;

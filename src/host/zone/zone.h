@@ -55,6 +55,8 @@ class Zone {
  public:
   /// Lays a zone out; once, by the process that made the memory. False: `bytes` are too few for `sizes`.
   static bool Format(void* memory, size_t bytes, const ZoneSizes& sizes);
+  /// Whether `memory`, formatted by whichever module, is laid out as this build reads it.
+  static bool Readable(const void* memory) { return static_cast<const ZoneRoot*>(memory)->layout == kZoneLayout; }
   /// `memory` was formatted, by whichever process. `lock` outlives this.
   Zone(void* memory, ZoneLock& lock) : root_(*static_cast<ZoneRoot*>(memory)), lock_(lock) {}
   Zone(const Zone&) = delete;

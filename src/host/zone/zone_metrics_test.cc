@@ -18,6 +18,28 @@ std::vector<std::string> Names(View& view) {
   return names;
 }
 
+TEST(ZoneMetrics, AnotherLayoutIsNotRead) {
+  SharedZone shared;
+  EXPECT_TRUE(Zone::Readable(shared.zone()));
+  static_cast<ZoneRoot*>(shared.zone())->layout ^= 1;
+  EXPECT_FALSE(Zone::Readable(shared.zone()));
+}
+
+TEST(ZoneMetrics, AReaderThatIsNoWorkerSeesAllAndAddsNothing) {
+  SharedZone shared;
+  View worker(shared);
+  worker.metrics.Increment(*worker.metrics.Define(MetricType::kCounter, "c", "p"), 2);
+  testing::RobustLock lock(shared.mutex());
+  Zone zone(shared.zone(), lock);
+  ZoneMetrics reader(zone);
+  ASSERT_EQ(reader.Read().size(), 1u);
+  EXPECT_EQ(reader.Read()[0].cells[0], 2u);
+  EXPECT_EQ(zone.Reap(), 0u);
+  EXPECT_EQ(zone.worker(), nullptr);
+  worker.metrics.Increment(1, 1);
+  EXPECT_EQ(reader.Read()[0].cells[0], 3u);
+}
+
 TEST(ZoneMetrics, SumsOverWorkers) {
   SharedZone shared;
   View a(shared, 0), b(shared, 1);
