@@ -24,9 +24,10 @@ ARROWS = {
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
     "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
+    "fuzz": {"base", "host", "memhost", "suite", "public", "libraries"},
     "measure": {"base", "engine", "http", "host", "memhost", "public"},
     "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "fuzz", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost|google|re2)/")
