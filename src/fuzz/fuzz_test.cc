@@ -60,6 +60,11 @@ TEST(Words, ShortTextsAreInTheCode) {
   EXPECT_TRUE(Has(words, "dump-sta"));
   EXPECT_TRUE(Has(words, "dump-state")) << "overlapping parts are joined";
 }
+TEST(Words, LettersOneByOne) {
+  std::string code;
+  for (const char c : std::string_view("role")) code += std::string("\x41") + char(c | 0x80) + '\0' + "\x1a";
+  EXPECT_TRUE(Has(WordsOfModule(ModuleOf("xx", code)), "role"));
+}
 TEST(Words, NumbersOfTheCode) {
   const Words words = WordsOfModule(ModuleOf("xx", "\x41\xd8\x04\x1a"));  // 600
   EXPECT_NE(std::find(words.numbers.begin(), words.numbers.end(), 600u), words.numbers.end());
@@ -185,7 +190,8 @@ TEST(Generator, ReachesEveryPart) {
 
 // ---- faults
 TEST(Faults, KeyIsThatOfTheBacktrace) {
-  const Fault one = FaultOf("plugin \"test\": proxy_on_log: unreachable\nabort (a.c:1)\nmain"), same = FaultOf("plugin \"other\": proxy_on_log: unreachable\nabort (a.c:2)\nmain");
+  const Fault one = FaultOf("plugin \"test\" (a.wasm): proxy_on_log (context 2): unreachable\nabort (a.c:1)\nmain"),
+              same = FaultOf("plugin \"other\": proxy_on_log (context 7): unreachable\nabort (a.c:2)\nmain");
   EXPECT_EQ(one.key, same.key);
   EXPECT_EQ(one.title, "proxy_on_log: unreachable");
   EXPECT_EQ(one.property, Property::kTrap);

@@ -62,17 +62,21 @@ std::string_view Name(Property property) {
 }
 
 Fault FaultOf(const std::string& why) {
+  Fault fault;
   std::vector<std::string> lines = Lines(why);
   std::string first = lines.front();
-  // The name of the plugin is that of the case.
-  if (const size_t end = first.find("\": "); first.starts_with("plugin \"") && end != first.npos) first.erase(0, end + 3);
+  // The name of the plugin is that of the case, its file that of this run, and the context another one each time.
+  for (const std::string_view end : {"\": ", "): "}) {
+    if (const size_t at = first.find(end); first.starts_with("plugin \"") && at != first.npos) first.erase(0, at + end.size());
+  }
+  if (const size_t begin = first.find(" (context "), end = first.find(')', begin); begin != first.npos && end != first.npos) first.erase(begin, end - begin + 1);
   lines.erase(lines.begin());
+  fault.detail = first;
+  for (const std::string& line : lines) fault.detail += "\n" + line;
   for (std::string& line : lines)
     if (const size_t place = line.find(" ("); place != line.npos && line.ends_with(')')) line.resize(place);
   lines.erase(std::unique(lines.begin(), lines.end()), lines.end());  // recursion
-  Fault fault;
   fault.title = first;
-  fault.detail = why;
   const bool timeout = first.find(" ms of CPU time") != first.npos, memory = first.find("(its memory is ") != first.npos;
   fault.property = timeout ? Property::kTimeout : memory ? Property::kMemory : Property::kTrap;
   fault.key = std::string(Name(fault.property)) + " " + first.substr(0, timeout || memory ? first.find(": ") : first.npos);
@@ -145,8 +149,8 @@ std::optional<Fault> Judge::Waits(pb::Test* test, const CaseOutcome& outcome) co
     const std::string phase = LastPhase(again, direction)->phase;
     Fault fault{.property = Property::kWaits};
     fault.key = "waits " + std::string(direction == Direction::kRequest ? "request" : "response");
-    fault.title = phase + ": it paused and never goes on, " + std::to_string(kPatienceMs / 1000) + " s after the end of the message, with every call answered or out of time";
-    fault.detail = fault.title;
+    fault.title = phase + ": it paused, and never goes on";
+    fault.detail = fault.title + "\n" + std::to_string(kPatienceMs / 1000) + " s after the end of the message, with every call answered or out of time";
     return fault;
   }
   return std::nullopt;

@@ -47,7 +47,7 @@ class Judge {
   const bool chunking_;
 };
 
-/// Of what a failed plugin said: "plugin \"test\": proxy_on_log: unreachable\nframe\nframe".
+/// Of what a failed plugin said: "plugin \"test\" (test.wasm): proxy_on_log (context 2): unreachable\nframe\nframe".
 Fault FaultOf(const std::string& why);
 
 }  // namespace weir::fuzz

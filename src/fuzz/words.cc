@@ -70,6 +70,7 @@ class Reader {
   Reader(std::string_view wasm, const WasmModule& module) : segments_(Segments(wasm, module)) {
     for (const WasmSection& section : module.sections)
       if (section.id == 10) Code(wasm.substr(section.offset, section.size));
+    EndLetters();
     for (const Segment& segment : segments_) Pointers(segment);
     for (const Segment& segment : segments_) Runs(segment);
   }
@@ -129,6 +130,7 @@ class Reader {
         last_address = number;
         last_at = end;
       }
+      Letter(number, i);
       std::string text = Immediate(number, short_one ? 4 : 8);
       if (text.empty()) continue;
       if (!fragment.empty() && i - fragment_at < kNear * 2) text = Joined(fragment, text);
@@ -136,6 +138,24 @@ class Reader {
       fragment = text.size() <= kWordMax ? text : "";
       fragment_at = end;
     }
+  }
+  /// Texts that are compared letter by letter, as a loop that was unrolled.
+  void Letter(uint64_t number, size_t at) {
+    const bool letter = number > 0x20 && number < 0x7f;
+    if (letter && at - letter_at_ < kNear && letters_.size() < kWordMax) {
+      letters_ += char(number);
+    } else if (letter) {
+      EndLetters();
+      letters_ = char(number);
+    } else {
+      return;
+    }
+    letter_at_ = at;
+  }
+  void EndLetters() {
+    constexpr size_t kLeast = 4;
+    if (letters_.size() >= kLeast && whole_.size() < kTextsMax) whole_.push_back(letters_);
+    letters_.clear();
   }
   /// Short texts are compared as numbers: their bytes are in the code. Empty: it is none.
   static std::string Immediate(uint64_t number, size_t bytes) {
@@ -183,6 +203,8 @@ class Reader {
 
   std::vector<Segment> segments_;
   std::set<uint64_t> starts_;  ///< addresses of texts
+  std::string letters_;
+  size_t letter_at_ = 0;
   std::vector<std::string> whole_, guessed_;
   std::set<uint32_t> numbers_;
 };

@@ -16,9 +16,10 @@ GUESTS = pathlib.Path("build/guests")
 # change of what is made up: RUNS is some ten times the most of them.
 RUNS = 20000
 PLANTED = {
-    "header": ("trap", "proxy_on_request_headers", r'key: "x-debug-mode"\s+value: "dump-state"', 60, ()),
+    "header": ("trap", "proxy_on_request_headers", r'key: "x-debug-mode"\s+value: "dump-settings"', 60, ()),
+    "letters": ("trap", "proxy_on_request_headers", r'key: "x-debug-mode"\s+value: "dump-state"', 60, ()),
     "split": ("trap", "proxy_on_request_body", r'content: "<!-\w?"', 60, ()),
-    "loop": ("time-out", "proxy_on_request_headers", r'key: ":path"\s+value: "\S{601}"', 680, ("--timeout", "50ms")),
+    "loop": ("time-out", "proxy_on_request_headers", r'key: ":path"\s+value: "\S{601,660}"', 740, ("--timeout", "50ms")),
     "chunks": ("chunking", "request_body", r"chunk_bytes: \d+", 70, ()),
     "eat": ("memory", "proxy_on_request_headers", r'key: "x-reserve-kib"\s+value: "\d{4,}"', 90, ("--memory", "2m")),
     "answer": ("trap", "proxy_on_http_call_response", r"status: 5\d\d", 60, ()),
@@ -84,7 +85,7 @@ class Planted(Case):
     def test_corpus(self):
         suites = self.dir / "suites"
         suites.mkdir()
-        (suites / "a.yaml").write_text('test: [{request_headers: {input: {header: [{key: x-debug-mode, value: dump-state}]}, result: {no_header: [{key: a}]}}}]\n')
+        (suites / "a.yaml").write_text('test: [{request_headers: {input: {header: [{key: x-debug-mode, value: dump-settings}]}, result: {no_header: [{key: a}]}}}]\n')
         code, report, err = fuzz(GUESTS / "planted.wasm", "--config-inline", "header", "--corpus", suites, "--runs", "1", "--out", self.dir / "c.textpb")
         self.assertEqual((code, err), (1, ""), "the first run is the first case")
 

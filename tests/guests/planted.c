@@ -1,5 +1,6 @@
 // A guest with the bug that its configuration names, for `weir fuzz` to find; with none of them it is sound.
 //   header   traps on a value of a header that stands in its data
+//   letters  traps on one that its code compares letter by letter
 //   split    traps when a body is cut inside the word that it looks for
 //   loop     never ends on a path of more than 600 bytes
 //   chunks   puts a mark before every chunk, where it means the body
@@ -17,6 +18,7 @@ IMPORT(proxy_http_call)(const char* upstream, size_t upstream_size, const char* 
 
 static char bug[16];
 static size_t bug_size, ticks, upstream_seen;
+static int waiting;  // the stream whose call is in flight
 static volatile uint32_t sink;
 
 #ifdef MENDED
@@ -25,6 +27,12 @@ static int Has(Text name) { return 0; }
 static int Has(Text name) { return Equal((Text){bug, bug_size}, name); }
 #endif
 static _Noreturn void Trap(void) { __builtin_trap(); }
+/// Out of line: what it is given stands in the data.
+static __attribute__((noinline)) int Same(const char* a, const char* b, size_t size) {
+  for (size_t i = 0; i < size; i++)
+    if (a[i] != b[i]) return 0;
+  return 1;
+}
 static Text Get(int map, Text name, int* status) {
   Text value = {"", 0};
   char* data = 0;
@@ -53,8 +61,9 @@ EXPORT(proxy_on_request_headers) int OnRequestHeaders(int id, int count, int end
   Begin();
   int status;
   Text mode = Get(kRequestHeaders, T("x-debug-mode"), &status);
-  if (status == kOk && Equal(mode, T("dump-state"))) {
-    if (Has(T("header"))) Trap();
+  if (Has(T("header")) && mode.size == 13 && Same(mode.data, "dump-settings", 13)) Trap();
+  if (Equal(mode, T("dump-state"))) {
+    if (Has(T("letters"))) Trap();
     Log(T("state: fine"));
   }
   Text path = Get(kRequestHeaders, T(":path"), &status);
@@ -74,6 +83,7 @@ EXPORT(proxy_on_request_headers) int OnRequestHeaders(int id, int count, int end
         "\3\0\0\0\7\0\0\0\3\0\0\0\5\0\0\0\1\0\0\0\12\0\0\0\5\0\0\0:method\0GET\0:path\0/\0:authority\0authz";
     uint32_t call;
     if (proxy_http_call("authz", 5, kHeaders, sizeof kHeaders, 0, 0, 0, 0, 500, &call) != kOk) return kContinue;
+    waiting = id;
     return kPause;
   }
   return kContinue;
@@ -83,6 +93,7 @@ EXPORT(proxy_on_http_call_response) void OnAnswer(int root, uint32_t call, int h
   Text code = Get(6, T(":status"), &status);
   if (Has(T("answer")) && status == kOk && code.data[0] == '5') Trap();
   if (Has(T("silence")) && headers == 0) return;
+  proxy_set_effective_context(waiting);
   proxy_continue_stream(0);
 }
 
