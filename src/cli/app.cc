@@ -107,6 +107,7 @@ void AddFuzz(CLI::App& app, Request& all) {
   command->add_option("--out,-o", out.out, "the suite to write: text format, or YAML by its name (default NAME.fuzz.textpb)")->type_name("FILE");
   command->add_option("--max-findings", out.findings_max, "end with so many (default 20)")->type_name("N")->check(CLI::Range(1, 1000));
   command->add_option("--max-body", out.body_max, "the longest body (default 64k)")->type_name("SIZE");
+  command->add_flag("--tcp", out.tcp, "TCP connections in place of requests (by itself where the plugin has no callbacks of HTTP)");
   command->add_flag("--json", out.json, "for programs");
 }
 

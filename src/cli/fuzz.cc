@@ -69,6 +69,7 @@ Result<FuzzOptions> FuzzOptionsOf(const FuzzRequest& request) {
   options.seconds_max = request.runs == 0 ? kSeconds : 0;
   options.jobs = request.jobs;
   options.findings_max = request.findings_max;
+  options.tcp = request.tcp;
   if (!request.time.empty()) {
     const auto ms = scenarios::Milliseconds(request.time);
     if (!ms || *ms == 0) return Invalid("--time " + request.time + ": wants a time such as 30s or 10m");

@@ -17,6 +17,7 @@ struct FuzzRequest {
   unsigned findings_max = 20;
   std::vector<std::string> corpus;
   std::string out;                                ///< empty: NAME.fuzz.textpb in the working folder
+  bool tcp = false;
   bool json = false;
 };
 

@@ -72,12 +72,14 @@ class Fuzzer {
     world_.emplace(suite::CaseWorld{.engine = *engine_, .file = file_, .plugin = &source_, .spec = options_.spec});
     const auto has = [&](std::string_view name) { return loaded.module->exports_function(name); };
     known_.words = WordsOfModule(wasm);
-    known_.tcp = has("proxy_on_new_connection") || has("proxy_on_downstream_data") || has("proxy_on_upstream_data");
     known_.request_body = has("proxy_on_request_body");
     known_.response_body = has("proxy_on_response_body");
     known_.request_trailers = has("proxy_on_request_trailers");
     known_.response_trailers = has("proxy_on_response_trailers");
-    known_.http = !known_.tcp || has("proxy_on_request_headers") || has("proxy_on_response_headers") || known_.request_body || known_.response_body;
+    // SDKs export the callbacks of both kinds, whichever the plugin is.
+    const bool http = has("proxy_on_request_headers") || has("proxy_on_response_headers") || known_.request_body || known_.response_body;
+    const bool tcp = has("proxy_on_new_connection") || has("proxy_on_downstream_data") || has("proxy_on_upstream_data");
+    known_.tcp = options_.tcp || (tcp && !http);
     known_.body_bytes_max = options_.body_bytes_max;
     judge_.emplace(*world_, known_.request_body || known_.response_body);
     return Starts();

@@ -21,6 +21,7 @@ struct FuzzOptions {
   double seconds_max = 0;              ///< 0: no limit; shrinking what was found may take longer
   unsigned jobs = 0;                   ///< threads; 0: one a processor
   size_t findings_max = 20;
+  bool tcp = false;                    ///< connections; also without it, where the plugin has callbacks of them alone
   size_t body_bytes_max = 64 << 10;
   std::vector<pb::Test> corpus;        ///< to begin from (Inputs)
 };

@@ -126,7 +126,6 @@ Knowledge KnownOf(bool tcp = false) {
   known.words.numbers = {600};
   known.asked = {{"x-mode", ":path"}, {"x-out"}, {"request.id"}, {"count"}, {"authz"}, {"greeter"}};
   known.tcp = tcp;
-  known.http = !tcp;
   known.body_bytes_max = 1000;
   return known;
 }

@@ -37,7 +37,7 @@ pb::Header* FindHeader(pb::Invocation* headers, std::string_view name) {
 pb::Test Generator::Fresh() {
   pb::Test test;
   test.set_no_trap(true);
-  if (known_.tcp && (!known_.http || random_.Chance(50))) {
+  if (known_.tcp) {
     Tcp(&test);
   } else {
     Request(&test);

@@ -14,7 +14,7 @@ namespace weir::fuzz {
 struct Knowledge {
   Words words;
   Asked asked;
-  bool http = true, tcp = false;                      ///< has callbacks of such streams
+  bool tcp = false;                                   ///< connections, in place of requests
   bool request_body = true, response_body = true;     ///< has those callbacks
   bool request_trailers = true, response_trailers = true;
   size_t body_bytes_max = 64 << 10;

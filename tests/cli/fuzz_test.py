@@ -27,7 +27,7 @@ PLANTED = {
     "tick": ("trap", "proxy_on_tick", r"init_advance_ms: 3000|advance_ms: 3000", 30, ()),
     "path": ("trap", "proxy_on_request_headers", r"request_headers \{\s*\}", 30, ()),
     "trailer": ("trap", "proxy_on_response_trailers", r'key: "x-checksum"\s+value: "a{9}"', 70, ()),
-    "data": ("trap", "proxy_on_upstream_data", r'kind: UPSTREAM_DATA\s+input \{\s+content: "\{"', 60, ()),
+    "data": ("trap", "proxy_on_upstream_data", r'kind: UPSTREAM_DATA\s+input \{\s+content: "\{"', 60, ("--tcp",)),
 }
 
 
