@@ -23,7 +23,6 @@ ARROWS = {
     "http": {"base", "public"},
     "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
-    "cclb": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
