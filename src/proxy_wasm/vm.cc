@@ -11,7 +11,8 @@ wasi::WasiContext WasiContextOf(const PluginSpec& spec, Host& host) {
           .environment = spec.environment,
           .stderr_level = spec.stderr_level,
           .line_bytes_max = spec.limits.log_line_bytes,
-          .random_bytes_max = spec.limits.random_bytes};
+          .random_bytes_max = spec.limits.random_bytes,
+          .random = host.random};
 }
 }  // namespace
 
@@ -134,8 +135,8 @@ bool Vm::Remove(Core& core) {
   const uint32_t id = core.root_context;
   if (id == 0) return true;
   uint32_t done = 1;
-  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnLog, nullptr, nullptr, id) &&
-                     Call(core, Callback::kOnDelete, nullptr, nullptr, id);
+  // No on_log: Envoy calls it for streams alone, and the AssemblyScript SDK aborts on it for any other context.
+  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnDelete, nullptr, nullptr, id);
   callouts_.CancelOf(core);
   SwitchTo(nullptr);
   return alive;

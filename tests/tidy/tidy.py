@@ -19,6 +19,7 @@ ARROWS = {
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "cclb": {"base", "extism", "public", "libraries"},
     "extism": {"base", "engine", "public", "rapidjson", "toml", "curl"},
+    "capi": {"base", "extism", "public"},
     "http": {"base", "public"},
     "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
@@ -26,9 +27,10 @@ ARROWS = {
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
     "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
+    "fuzz": {"base", "host", "memhost", "suite", "public", "libraries"},
     "measure": {"base", "engine", "http", "host", "memhost", "public"},
     "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "extism", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "fuzz", "extism", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^((CLI|yaml-cpp|boost|google|re2)/|simdjson\.h|sqlite3\.h|libpq-fe\.h)")
