@@ -45,7 +45,9 @@ std::string ToBase64(std::string_view bytes) {
 class Run {
  public:
   Run(std::string dir, std::vector<std::string> filters)
-      : dir_(std::move(dir)), filters_(std::move(filters)) {}
+      : dir_(std::move(dir)),
+        filters_(std::move(filters)),
+        cases_(MakeCases(dir_ + "/modules", {dir_ + "/modules", dir_ + "/plugins", WEIR_CCLB_PLUGINS_DIR})) {}
 
   int All() {
     for (const char* file : {"offer", "accept_pure", "identity", "self_check", "metadata", "slots", "wire_types"}) {
@@ -53,6 +55,9 @@ class Run {
     }
     if (const auto text = ReadFile(dir_ + "/consts.json")) {
       Line("consts.json", 1, *text, [](const View& consts) { return RunConsts(consts); });
+    }
+    for (const char* file : {"cases", "cases_extra", "cases_kernel"}) {
+      Lines(std::string(file) + ".jsonl", [this](const View& line) { return cases_->Run(line); });
     }
     std::printf("%d passed, %d failed, %d skipped\n", counts_[0], counts_[1], counts_[2]);
     if (counts_[0] + counts_[1] + counts_[2] == 0) std::printf("no golden lines in %s\n", dir_.c_str());
@@ -93,6 +98,7 @@ class Run {
 
   std::string dir_;
   std::vector<std::string> filters_;
+  std::unique_ptr<Cases> cases_;
   int counts_[3] = {};
 };
 
