@@ -97,6 +97,7 @@ class Code final : public PluginCode {
     const auto compiled = Admission();
     return compiled && (*compiled)->FunctionExists(function);
   }
+  Telemetry* telemetry() override;
 
  private:
   using Compiled = std::shared_ptr<extism::Compiled>;
@@ -255,6 +256,8 @@ Checked<std::unique_ptr<PluginInstance>> Code::NewInstance(const InstanceLimits&
   if (!plugin) return Fault{"Instantiate", plugin.error().message, plugin.error().message};
   return std::unique_ptr<PluginInstance>(std::make_unique<Instance>(std::move(compiled), std::move(*plugin), host_.telemetry()));
 }
+
+Telemetry* Code::telemetry() { return host_.options().telemetry; }
 
 std::vector<Slot> Code::SlotsFromExports() {
   auto plugin = Fresh();

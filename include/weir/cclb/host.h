@@ -105,6 +105,8 @@ class PluginCode {
   virtual std::vector<Slot> SlotsFromExports() = 0;
   /// Whether it can be called: no parameters, and no result or an i32.
   virtual bool Exports(std::string_view function) = 0;
+  /// That of its host; may be null.
+  virtual Telemetry* telemetry() = 0;
 };
 
 /// Which host functions the handshake and the self-check link. The reference: none, so a plugin that imports them is refused.
