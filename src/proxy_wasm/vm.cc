@@ -11,7 +11,8 @@ wasi::WasiContext WasiContextOf(const PluginSpec& spec, Host& host) {
           .environment = spec.environment,
           .stderr_level = spec.stderr_level,
           .line_bytes_max = spec.limits.log_line_bytes,
-          .random_bytes_max = spec.limits.random_bytes};
+          .random_bytes_max = spec.limits.random_bytes,
+          .random = host.random};
 }
 }  // namespace
 
