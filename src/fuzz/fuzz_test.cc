@@ -175,13 +175,13 @@ TEST(Generator, ReachesEveryPart) {
   EXPECT_TRUE(all.has_request_trailers() && all.has_response_trailers() && !all.request_body().empty() && !all.response_body().empty());
   EXPECT_TRUE(!all.properties().empty() && !all.shared_data().empty() && all.init_advance_ms() > 0);
   std::set<std::string> upstreams;
-  bool never = false, failure = false, grpc = false;
+  bool late = false, failure = false, grpc = false;
   for (const pb::Upstream& upstream : all.upstream()) {
     upstreams.insert(upstream.name());
-    for (const pb::Answer& answer : upstream.answer()) never = never || answer.never(), failure = failure || answer.failure() != 0, grpc = grpc || answer.has_grpc();
+    for (const pb::Answer& answer : upstream.answer()) late = late || answer.after_ms() >= 60'000, failure = failure || answer.failure() != 0, grpc = grpc || answer.has_grpc();
   }
   EXPECT_EQ(upstreams, (std::set<std::string>{"authz", "greeter"}));
-  EXPECT_TRUE(never && failure && grpc);
+  EXPECT_TRUE(late && failure && grpc);
   std::set<int> kinds;
   for (const pb::TcpEvent& event : all.tcp()) kinds.insert(event.kind());
   EXPECT_EQ(kinds.size(), 5u);

@@ -114,7 +114,9 @@ pb::Answer Generator::Answer(bool grpc) {
   const uint64_t kind = random_.Below(10);
   if (random_.Chance(30)) answer.set_after_ms(values_.Milliseconds());
   if (kind == 0) {
-    answer.set_never(true);
+    // Not `never`: real upstreams have a time of their own, for calls that name none.
+    answer.set_failure(pb::Answer::TIMEOUT);
+    answer.set_after_ms(60'000);
   } else if (kind <= 2) {
     answer.set_failure(pb::Answer::Failure(random_.Between(1, 7)));
   } else if (grpc) {

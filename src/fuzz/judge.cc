@@ -131,6 +131,8 @@ std::optional<Fault> Judge::Examine(pb::Test* test, Behaviour* behaviour) const 
 }
 
 std::optional<Fault> Judge::Waits(pb::Test* test, const CaseOutcome& outcome) const {
+  const auto silent = [](const pb::Upstream& one) { return std::any_of(one.answer().begin(), one.answer().end(), [](const pb::Answer& answer) { return answer.never(); }); };
+  if (std::any_of(test->upstream().begin(), test->upstream().end(), silent)) return std::nullopt;
   for (const Direction direction : {Direction::kRequest, Direction::kResponse}) {
     if (!Paused(outcome, direction)) continue;
     pb::Test patient = *test;

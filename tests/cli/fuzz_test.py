@@ -23,7 +23,7 @@ PLANTED = {
     "chunks": ("chunking", "request_body", r"chunk_bytes: \d+", 70, ()),
     "eat": ("memory", "proxy_on_request_headers", r'key: "x-reserve-kib"\s+value: "\d{4,}"', 90, ("--memory", "2m")),
     "answer": ("trap", "proxy_on_http_call_response", r"status: 5\d\d", 60, ()),
-    "silence": ("waits", "request_headers", r"failure: \w+|never: true", 60, ()),
+    "silence": ("waits", "request_headers", r"failure: \w+", 60, ()),
     "tick": ("trap", "proxy_on_tick", r"init_advance_ms: 3000|advance_ms: 3000", 30, ()),
     "path": ("trap", "proxy_on_request_headers", r"request_headers \{\s*\}", 30, ()),
     "trailer": ("trap", "proxy_on_response_trailers", r'key: "x-checksum"\s+value: "a{9}"', 70, ()),
@@ -58,18 +58,18 @@ class Planted(Case):
     def test_nothing_in_sound_plugins(self):
         for name in ("planted_mended", "noop", "headers"):
             with self.subTest(name):
-                code, report, err = fuzz(GUESTS / f"{name}.wasm", "--runs", "2000", "--out", self.dir / "none.textpb")
+                code, report, err = fuzz(GUESTS / f"{name}.wasm", "--runs", "1000", "--out", self.dir / "none.textpb")
                 self.assertEqual((code, err, report["findings"]), (0, "", []), report)
-                self.assertEqual(report["runs"], 2000)
+                self.assertEqual(report["runs"], 1000)
                 self.assertFalse((self.dir / "none.textpb").exists())
 
     def test_the_same_with_any_number_of_threads(self):
         reports = []
         for jobs in (1, 3):
-            _, report, _ = fuzz(GUESTS / "planted.wasm", "--config-inline", "header", "--runs", "3000", "--seed", "5", "--jobs", jobs, "--out", self.dir / f"{jobs}.textpb")
+            _, report, _ = fuzz(GUESTS / "planted.wasm", "--config-inline", "answer", "--runs", "600", "--seed", "5", "--jobs", jobs, "--out", self.dir / f"{jobs}.textpb")
             reports.append({**report, "seconds": 0, "suite": ""})
         self.assertEqual(reports[0], reports[1])
-        _, other, _ = fuzz(GUESTS / "planted.wasm", "--config-inline", "header", "--runs", "3000", "--seed", "6", "--out", self.dir / "other.textpb")
+        _, other, _ = fuzz(GUESTS / "planted.wasm", "--config-inline", "answer", "--runs", "600", "--seed", "6", "--out", self.dir / "other.textpb")
         self.assertNotEqual({**other, "seconds": 0, "suite": ""}, reports[0])
 
     def test_yaml_and_text(self):
