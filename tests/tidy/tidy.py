@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # folder of src/ -> what it may include: other folders of src/, "public" for include/weir, "std" is always allowed.
 ARROWS = {
-    "base": {"public", "openssl"},
-    "engine": {"base", "public", "wasmtime", "openssl"},
+    "base": {"public"},
+    "engine": {"base", "public", "wasmtime"},
     "abi": {"base", "engine", "public"},
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
