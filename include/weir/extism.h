@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -69,7 +70,9 @@ enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kOff };
 /// Where plugins log. Called by the thread that calls the plugin.
 struct LogSink {
   LogLevel level = LogLevel::kOff;  ///< from this one on
+  const std::atomic<LogLevel>* shared_level = nullptr;  ///< in its place, where it changes while plugins live; outlives them
   std::function<void(LogLevel level, std::string_view plugin_id, std::string_view message)> write;
+  LogLevel level_now() const { return !write ? LogLevel::kOff : shared_level != nullptr ? shared_level->load(std::memory_order_relaxed) : level; }
 };
 
 /// A request of a plugin, which passed `allowed_hosts`; or of a manifest, for a module.
@@ -79,6 +82,7 @@ struct HttpRequest {
   std::string body;
   std::optional<uint64_t> timeout_ms;
   uint64_t response_bytes_max = 50ull << 20;
+  std::function<bool(std::string_view host)> allows;  ///< where redirects may lead; null: anywhere
 };
 struct HttpResponse {
   uint16_t status = 0;
@@ -90,6 +94,9 @@ using HttpClient = std::function<Result<HttpResponse>(const HttpRequest& request
 /// By the libcurl of the system, which is loaded at the first request. Thread-safe.
 HttpClient CurlClient();
 
+/// `{"data": {"ptr": …, "len": …}}` names bytes of this process: only for manifests that the process itself made.
+enum class ManifestPointers : bool { kRefused, kAllowed };
+
 struct PluginOptions {
   bool wasi = false;                     ///< link WASI preview 1; preopens are the manifest's allowed_paths
   std::optional<uint64_t> fuel;          ///< instructions a call may take; compiled as other code
@@ -98,6 +105,7 @@ struct PluginOptions {
   HttpClient http;                       ///< null: no HTTP ("http_request is not enabled, …")
   LogSink log;
   CodeCache cache;                       ///< of compiled code; empty: none
+  ManifestPointers manifest_pointers = ManifestPointers::kRefused;
 };
 
 /// What a manifest says beside its modules, or what replaces it for bare modules.
@@ -121,7 +129,7 @@ struct Manifest {
   std::vector<std::pair<std::string, std::string>> allowed_paths;  ///< host path ("ro:" in front: read only) to guest path
 };
 /// JSON or TOML.
-Result<Manifest> ParseManifest(std::string_view text);
+Result<Manifest> ParseManifest(std::string_view text, ManifestPointers pointers = ManifestPointers::kRefused);
 
 /// How a call ended, in the words of the reference.
 struct Outcome {

@@ -17,8 +17,9 @@ ARROWS = {
     "abi": {"base", "engine", "public"},
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
+    "extism": {"base", "engine", "public", "rapidjson", "toml", "curl"},
     "http": {"base", "public"},
-    "host": {"base", "public", "openssl"},
+    "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
@@ -26,7 +27,7 @@ ARROWS = {
     "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
     "measure": {"base", "engine", "http", "host", "memhost", "public"},
     "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "extism", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost|google|re2)/")
@@ -51,6 +52,8 @@ def kind_of_include(path, quoted):
         return "ngx"
     if path.startswith("openssl/"):
         return "openssl"
+    if path.startswith(("rapidjson/", "toml++/", "curl/")):
+        return path.split("/")[0].rstrip("+")
     if LIBRARIES.match(path):
         return "libraries"
     if path.startswith(("gtest/", "gmock/", "benchmark/")):
