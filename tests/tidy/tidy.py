@@ -18,6 +18,7 @@ ARROWS = {
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "extism": {"base", "engine", "public", "rapidjson", "toml", "curl"},
+    "capi": {"base", "engine", "extism", "public"},
     "http": {"base", "public"},
     "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
