@@ -1,10 +1,12 @@
 /* The C API, from C: what each function promises, and what it does with null, lengths that lie and misuse.
  *
  *   c_api               every case; the last line is `N passed, N failed, N skipped`, the exit code 1 after a failure
+ *   c_api --layout      sizes and values of the types
  *   c_api --reference   without the cases in which Weir does not do what libextism does: for a run on libextism itself
  */
 #include <extism.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -721,7 +723,18 @@ static const struct Case kCases[] = {
     {"log twice", LogTwice, true},
 };
 
+static int Layout(void) {
+  printf("%zu %zu %zu %zu %zu %zu %zu", sizeof(ExtismVal), _Alignof(ExtismVal), offsetof(ExtismVal, v), sizeof(ExtismValUnion), sizeof(ExtismValType),
+         sizeof(ExtismSize), sizeof(ExtismMemoryHandle));
+  /* By name. */
+  printf(" ('ExtismValType_ExternRef', %d) ('ExtismValType_F32', %d) ('ExtismValType_F64', %d) ('ExtismValType_FuncRef', %d)", ExtismValType_ExternRef,
+         ExtismValType_F32, ExtismValType_F64, ExtismValType_FuncRef);
+  printf(" ('ExtismValType_I32', %d) ('ExtismValType_I64', %d) ('ExtismValType_V128', %d)\n", ExtismValType_I32, ExtismValType_I64, ExtismValType_V128);
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--layout") == 0) return Layout();
   const bool reference = argc > 1 && strcmp(argv[1], "--reference") == 0;
   int passed = 0, failed = 0, skipped = 0;
   for (size_t i = 0; i < sizeof kCases / sizeof *kCases; ++i) {
