@@ -134,8 +134,8 @@ bool Vm::Remove(Core& core) {
   const uint32_t id = core.root_context;
   if (id == 0) return true;
   uint32_t done = 1;
-  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnLog, nullptr, nullptr, id) &&
-                     Call(core, Callback::kOnDelete, nullptr, nullptr, id);
+  // No on_log: Envoy calls it for streams alone, and the AssemblyScript SDK aborts on it for any other context.
+  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnDelete, nullptr, nullptr, id);
   callouts_.CancelOf(core);
   SwitchTo(nullptr);
   return alive;

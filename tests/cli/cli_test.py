@@ -176,6 +176,12 @@ class Inspect(Case):
             found = json.loads(weir("inspect", self.wasm(GOOD.replace('"abc"', f'"{text}"')), "--json")[1])
             self.assertEqual(found["sdk"] and found["sdk"]["name"], sdk)
 
+    def test_a_namespace_proxy_wasm_is_not_yet_the_rust_sdk(self):
+        for name, sdk in (("_ZN10proxy_wasm6HeaderE7MapType", None), ("proxy_wasm::Header", None), ("_ZN10proxy_wasm9hostcalls3log17hd341ac63e22c2e3cE", "Proxy-Wasm Rust SDK"),
+                          ("proxy_wasm::dispatcher::Dispatcher::on_done", "Proxy-Wasm Rust SDK")):
+            found = json.loads(weir("inspect", self.wasm(GOOD.replace("(func $init", f"(func ${name}")), "--json")[1])
+            self.assertEqual(found["sdk"] and found["sdk"]["name"], sdk, name)
+
     def test_text_of_a_good_plugin(self):
         code, out, err = weir("inspect", self.wasm(GOOD))
         self.assertEqual((code, err), (0, ""))

@@ -1,8 +1,9 @@
-// gRPC calls and the connections they share: nghttp2 over connections that libcurl makes (name, address, TLS, time). Of the
-// client's thread.
+// Calls over HTTP/2, gRPC and HTTP, and the connections they share: nghttp2 over connections that libcurl makes (name, address, TLS,
+// time). Of the client's thread.
 //
 // Why not libcurl's own HTTP/2: 7.88 loses the head of an answer that comes with the reset which ends an open stream, as gRPC servers
-// send it with an early error; it stops a whole connection where one of its streams is held back; and see transfer.h.
+// send it with an early error; it stops a whole connection where one of its streams is held back; it puts a second layer of HTTP/2 over
+// a kept connection that was made by prior knowledge; and it forgets to say that a kept connection has to be read.
 #pragma once
 
 #include <curl/curl.h>
@@ -12,6 +13,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "host/answer_reader.h"
@@ -20,13 +22,13 @@
 
 namespace weir {
 
-class GrpcConnection;
+class Http2Connection;
 
 /// One call.
-struct GrpcStream {
+struct Http2Stream {
   std::unique_ptr<CallRequest> request;
   std::unique_ptr<AnswerReader> reader;
-  GrpcConnection* on = nullptr;  ///< null: to be placed, or it is gone and the whole answer is `held`
+  Http2Connection* on = nullptr;  ///< null: to be placed, or it is gone and the whole answer is `held`
   int32_t id = -1;               ///< HTTP/2's; -1: not sent yet
   size_t sent = 0;               ///< bytes of request->body
   size_t tried = 0;              ///< endpoints that could not be connected to
@@ -41,44 +43,53 @@ struct GrpcStream {
   uint64_t started_ms = 0, deadline_ms = 0;  ///< 0: none
 };
 
-class GrpcPool {
+class Http2Pool {
  public:
   /// All outlive it.
-  GrpcPool(int epoll_fd, CallEventQueue& events, CURLM* multi);
-  ~GrpcPool();
+  Http2Pool(int epoll_fd, CallEventQueue& events, CURLM* multi);
+  ~Http2Pool();
 
   void Begin(std::unique_ptr<CallRequest> request, uint64_t now_ms);
   void Send(CallToken token, std::string_view framed, bool last);
   void Continue(CallToken token);
   void CancelAndTell(CallToken token);
 
-  /// libcurl has connected, or not.
-  void OnConnect(GrpcConnection& connection, CURLcode code);
+  /// libcurl has connected, or not; by the server's choice of HTTP/1.1 HTTP calls go to TakeHttp1().
+  void OnConnect(Http2Connection& connection, CURLcode code);
   /// False: not a socket of this pool.
   bool OnSocket(int fd, uint32_t events);
   /// Between two turns of the loop.
   void PlaceAgain();
+  /// HTTP calls whose server chose HTTP/1.1, or whose next endpoint speaks no HTTP/2: no longer this pool's.
+  std::vector<std::unique_ptr<CallRequest>> TakeHttp1() { return std::exchange(http1_, {}); }
   /// When OnTime() is to be called at the latest; nullopt: never.
   std::optional<uint64_t> next_ms() const;
   void OnTime(uint64_t now_ms);
 
  private:
-  friend class GrpcConnection;
-  void Place(GrpcStream& stream);
+  friend class Http2Connection;
+  void Place(Http2Stream& stream);
+  void HandBack(Http2Stream& stream);
+  /// Its server chose HTTP/1.1.
+  void LostToHttp1(Http2Connection& connection);
+  /// Out of the tables; no stream of it is told. Kept by the caller while it is in use.
+  std::unique_ptr<Http2Connection> Remove(Http2Connection& connection);
+  std::unique_ptr<Http2Stream> Remove(CallToken token);
   void Cancel(CallToken token);  ///< what the server is to know waits for the next Flush()
-  void Finish(GrpcStream& stream, CallOutcome outcome);
+  void Finish(Http2Stream& stream, CallOutcome outcome);
   /// That connection is no more: its streams go to another, or end so.
-  void Lost(GrpcConnection& connection, CallOutcome outcome, bool connected);
+  void Lost(Http2Connection& connection, CallOutcome outcome, bool connected);
   static uint64_t NowMs();
 
   const int epoll_fd_;
   CallEventQueue& events_;
   CURLM* const multi_;
-  std::unordered_map<CallToken, std::unique_ptr<GrpcStream>> streams_;
-  std::vector<std::unique_ptr<GrpcConnection>> connections_;
-  std::unordered_map<int, GrpcConnection*> by_fd_;
+  std::unordered_map<CallToken, std::unique_ptr<Http2Stream>> streams_;
+  std::vector<std::unique_ptr<Http2Connection>> connections_;
+  std::unordered_map<int, Http2Connection*> by_fd_;
   std::set<std::pair<uint64_t, CallToken>> deadlines_;
   std::vector<CallToken> unplaced_;  ///< to be sent once more
+  std::vector<std::unique_ptr<CallRequest>> http1_;
 };
 
 }  // namespace weir

@@ -1,4 +1,4 @@
-#include "host/grpc_connection.h"
+#include "host/http2_connection.h"
 
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <span>
 
 #include "base/log_text.h"
 
@@ -15,14 +16,13 @@ namespace {
 constexpr int32_t kStreamWindowBytes = 1 << 20;
 constexpr int32_t kConnectionWindowBytes = 16 << 20;
 constexpr size_t kKeepSentBytes = 256 << 10;  // of a stream's messages: to send them again where a kept connection turns out dead
-constexpr unsigned char kAlpn[] = {2, 'h', '2'};
+constexpr unsigned char kAlpn[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+constexpr unsigned kAlpnHttp2Bytes = 3;       // the first of them
 constexpr uint32_t kStreamsMax = 100;         // of one connection, unless the server says less
 
-/// "name: value" and "name;", as libcurl takes them.
-std::pair<std::string_view, std::string_view> Split(std::string_view line) {
-  const size_t colon = line.find(": ");
-  if (colon == std::string_view::npos) return {line.substr(0, line.size() - 1), {}};
-  return {line.substr(0, colon), line.substr(colon + 2)};
+std::string_view Trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos ? std::string_view() : text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 nghttp2_nv Pair(std::string_view name, std::string_view value) {
@@ -30,9 +30,25 @@ nghttp2_nv Pair(std::string_view name, std::string_view value) {
   return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
+/// Adds "name: value" and "name;", as libcurl takes them, in HTTP/2's form: lower case, no blanks around a value [RFC 9113 §8.2].
+void AddLines(std::vector<std::string>& lines, std::vector<nghttp2_nv>* to) {
+  for (std::string& line : lines) {
+    const size_t end = std::min(line.find_first_of(":;"), line.size() - 1);
+    for (char& c : std::span(line).first(end)) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    to->push_back(Pair(std::string_view(line).substr(0, end), Trim(std::string_view(line).substr(end + 1))));
+  }
+}
+
+/// A request with a body, or one that could have had one, says how long it is. [RFC 9110 §8.6]
+bool SaysLength(const CallRequest& request) {
+  return !request.grpc && (!request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH");
+}
+
 }  // namespace
 
-GrpcConnection::~GrpcConnection() {
+Http2Connection::~Http2Connection() {
   nghttp2_session_del(session_);
   if (fd_ >= 0) epoll_ctl(pool_.epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
   if (easy_) {
@@ -42,7 +58,7 @@ GrpcConnection::~GrpcConnection() {
   curl_slist_free_all(connect_to_);
 }
 
-bool GrpcConnection::Dial(CURLM* multi) {
+bool Http2Connection::Dial(CURLM* multi) {
   easy_ = curl_easy_init();
   if (!easy_ || !SetEndpoint(easy_, cluster_->config, endpoint(), this, error_, &connect_to_)) return false;
   curl_easy_setopt(easy_, CURLOPT_CONNECT_ONLY, 1L);
@@ -54,24 +70,24 @@ bool GrpcConnection::Dial(CURLM* multi) {
   return curl_multi_add_handle(multi, easy_) == CURLM_OK;
 }
 
-CURLcode GrpcConnection::OfferHttp2(CURL*, void* context, void* self) {
+CURLcode Http2Connection::OfferHttp2(CURL*, void* context, void* self) {
   auto* tls = static_cast<SSL_CTX*>(context);
-  if (SSL_CTX_set_app_data(tls, self) != 1 || SSL_CTX_set_alpn_protos(tls, kAlpn, sizeof kAlpn) != 0) return CURLE_SSL_CONNECT_ERROR;
+  const unsigned offered = static_cast<Http2Connection*>(self)->http1_too_ ? sizeof kAlpn : kAlpnHttp2Bytes;
+  if (SSL_CTX_set_app_data(tls, self) != 1 || SSL_CTX_set_alpn_protos(tls, kAlpn, offered) != 0) return CURLE_SSL_CONNECT_ERROR;
   SSL_CTX_set_info_callback(tls, [](const SSL* ssl, int where, int) {
     if (!(where & SSL_CB_HANDSHAKE_DONE)) return;
     const unsigned char* chosen = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &chosen, &size);
-    static_cast<GrpcConnection*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->chosen_ = size == 2 && memcmp(chosen, "h2", 2) == 0;
+    static_cast<Http2Connection*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->chosen_ = size == 2 && memcmp(chosen, "h2", 2) == 0;
   });
   return CURLE_OK;
 }
 
-CallOutcome GrpcConnection::Connected() {
+CallOutcome Http2Connection::Connected() {
   curl_socket_t fd = CURL_SOCKET_BAD;
   curl_easy_getinfo(easy_, CURLINFO_ACTIVESOCKET, &fd);
   if (fd == CURL_SOCKET_BAD) return {CallFailure::kConnect, "the connection is gone"};
-  if (endpoint().tls && !chosen_) return {CallFailure::kConnect, "the server does not offer HTTP/2 (ALPN)"};
   fd_ = fd;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
@@ -90,37 +106,37 @@ CallOutcome GrpcConnection::Connected() {
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindowBytes);
   epoll_event event{.events = EPOLLIN, .data = {.fd = fd_}};
   if (epoll_ctl(pool_.epoll_fd_, EPOLL_CTL_ADD, fd_, &event) != 0) return {CallFailure::kReset, strerror(errno)};
-  for (GrpcStream* stream : streams_) Submit(*stream);
+  for (Http2Stream* stream : streams_) Submit(*stream);
   return {};
 }
 
-bool GrpcConnection::HasRoom() const {
+bool Http2Connection::HasRoom() const {
   if (goaway_ || dead_) return false;
   const uint32_t most = session_ ? std::min(kStreamsMax, nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)) : kStreamsMax;
   return streams_.size() < most;
 }
 
-void GrpcConnection::Add(GrpcStream& stream) {
+void Http2Connection::Add(Http2Stream& stream) {
   stream.on = this;
   streams_.insert(&stream);
   if (session_) Submit(stream);
 }
 
-void GrpcConnection::Submit(GrpcStream& stream) {
-  const CallRequest& request = *stream.request;
+void Http2Connection::Submit(Http2Stream& stream) {
+  CallRequest& request = *stream.request;
   std::vector<nghttp2_nv> headers = {Pair(":method", request.method), Pair(":scheme", endpoint().tls ? "https" : "http"), Pair(":path", request.path),
                                      Pair(":authority", request.authority.empty() ? endpoint().authority : request.authority)};
-  for (const std::string& line : request.header_lines) {
-    const auto [name, value] = Split(line);
-    headers.push_back(Pair(name, value));
-  }
+  AddLines(request.header_lines, &headers);
+  const std::string length = std::to_string(request.body.size());
+  if (SaysLength(request)) headers.push_back(Pair("content-length", length));
   nghttp2_data_provider body{};
   body.read_callback = &OnRead;
-  stream.id = nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &body, &stream);
+  const bool has_body = !request.body.empty() || request.body_open || !request.trailer_lines.empty();
+  stream.id = nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), has_body ? &body : nullptr, &stream);
   if (stream.id < 0) Over(stream, {CallFailure::kReset, nghttp2_strerror(stream.id)});
 }
 
-void GrpcConnection::Drop(GrpcStream& stream) {
+void Http2Connection::Drop(Http2Stream& stream) {
   streams_.erase(&stream);
   std::erase_if(over_, [&](const auto& one) { return one.first == &stream; });
   stream.on = nullptr;
@@ -132,23 +148,28 @@ void GrpcConnection::Drop(GrpcStream& stream) {
   stream.id = -1;
 }
 
-void GrpcConnection::SendMore(GrpcStream& stream) {
+void Http2Connection::SendMore(Http2Stream& stream) {
   if (session_ && stream.id > 0) nghttp2_session_resume_data(session_, stream.id);
 }
 
-void GrpcConnection::TookHeld(GrpcStream& stream, size_t bytes) {
+void Http2Connection::TookHeld(Http2Stream& stream, size_t bytes) {
   if (session_ && stream.id > 0) nghttp2_session_consume_stream(session_, stream.id, bytes);
 }
 
-ssize_t GrpcConnection::OnRead(nghttp2_session*, int32_t id, uint8_t* to, size_t size, uint32_t* flags, nghttp2_data_source*, void* self) {
-  GrpcStream* stream = static_cast<GrpcConnection*>(self)->Find(id);
+ssize_t Http2Connection::OnRead(nghttp2_session* session, int32_t id, uint8_t* to, size_t size, uint32_t* flags, nghttp2_data_source*, void* self) {
+  Http2Stream* stream = static_cast<Http2Connection*>(self)->Find(id);
   if (!stream) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   std::string& body = stream->request->body;
   const size_t bytes = std::min(size, body.size() - stream->sent);
   if (bytes == 0 && stream->request->body_open) return NGHTTP2_ERR_DEFERRED;
   memcpy(to, body.data() + stream->sent, bytes);
   stream->sent += bytes;
-  if (stream->sent == body.size() && !stream->request->body_open) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream->sent == body.size() && !stream->request->body_open) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    std::vector<nghttp2_nv> trailers;
+    AddLines(stream->request->trailer_lines, &trailers);
+    if (!trailers.empty() && nghttp2_submit_trailer(session, id, trailers.data(), trailers.size()) == 0) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  }
   if (stream->request->body_open && stream->sent >= kKeepSentBytes) {
     body.erase(0, stream->sent);
     stream->sent = 0;
@@ -157,10 +178,10 @@ ssize_t GrpcConnection::OnRead(nghttp2_session*, int32_t id, uint8_t* to, size_t
   return static_cast<ssize_t>(bytes);
 }
 
-int GrpcConnection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size, const uint8_t* value,
+int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size, const uint8_t* value,
                              size_t value_size, uint8_t, void* self) {
-  auto& me = *static_cast<GrpcConnection*>(self);
-  GrpcStream* stream = frame->hd.type == NGHTTP2_HEADERS ? me.Find(frame->hd.stream_id) : nullptr;
+  auto& me = *static_cast<Http2Connection*>(self);
+  Http2Stream* stream = frame->hd.type == NGHTTP2_HEADERS ? me.Find(frame->hd.stream_id) : nullptr;
   if (!stream) return 0;
   stream->head_bytes += name_size + value_size + 4;
   const uint64_t most = me.cluster_->config.header_bytes_max;
@@ -177,15 +198,15 @@ int GrpcConnection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const
   return 0;
 }
 
-int GrpcConnection::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-  auto& me = *static_cast<GrpcConnection*>(self);
+int Http2Connection::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+  auto& me = *static_cast<Http2Connection*>(self);
   if (frame->hd.type == NGHTTP2_GOAWAY) {
     me.goaway_ = true;
     me.last_id_ = frame->goaway.last_stream_id;
     return 0;
   }
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-  GrpcStream* stream = me.Find(frame->hd.stream_id);
+  Http2Stream* stream = me.Find(frame->hd.stream_id);
   if (!stream) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && !stream->head_done) {
     stream->head_bytes = 0;
@@ -208,9 +229,9 @@ int GrpcConnection::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* 
   return 0;
 }
 
-int GrpcConnection::OnData(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* self) {
-  auto& me = *static_cast<GrpcConnection*>(self);
-  GrpcStream* stream = me.Find(id);
+int Http2Connection::OnData(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size, void* self) {
+  auto& me = *static_cast<Http2Connection*>(self);
+  Http2Stream* stream = me.Find(id);
   if (!stream) {
     nghttp2_session_consume_connection(session, size);
     return 0;
@@ -227,22 +248,22 @@ int GrpcConnection::OnData(nghttp2_session* session, uint8_t, int32_t id, const 
   return 0;
 }
 
-int GrpcConnection::OnClose(nghttp2_session* session, int32_t id, uint32_t error, void* self) {
-  auto& me = *static_cast<GrpcConnection*>(self);
-  GrpcStream* stream = me.Find(id);
+int Http2Connection::OnClose(nghttp2_session* session, int32_t id, uint32_t error, void* self) {
+  auto& me = *static_cast<Http2Connection*>(self);
+  Http2Stream* stream = me.Find(id);
   if (!stream) return 0;
   nghttp2_session_set_stream_user_data(session, id, nullptr);  // the server knows
   stream->id = 0;
   if (stream->ended) return 0;
-  if (error == NGHTTP2_NO_ERROR) {
-    me.Over(*stream, {});
+  if (error == NGHTTP2_NO_ERROR && stream->request->grpc) {
+    me.Over(*stream, {});  // the reader says what an answer without a status is
   } else {
     me.Over(*stream, {CallFailure::kReset, std::string("the server reset the stream: ") + nghttp2_http2_strerror(error), error});
   }
   return 0;
 }
 
-void GrpcConnection::EndThose() {
+void Http2Connection::EndThose() {
   while (!over_.empty()) {
     auto [stream, outcome] = std::move(over_.front());
     over_.erase(over_.begin());
@@ -251,7 +272,7 @@ void GrpcConnection::EndThose() {
   }
 }
 
-bool GrpcConnection::OnSocket() {
+bool Http2Connection::OnSocket() {
   for (bool more = true; more;) {
     char buffer[16 << 10];
     size_t size = 0;
@@ -272,7 +293,7 @@ bool GrpcConnection::OnSocket() {
   return Flush();
 }
 
-bool GrpcConnection::Flush() {
+bool Http2Connection::Flush() {
   if (!session_) return true;
   EndThose();
   if (!Write()) {
@@ -287,7 +308,7 @@ bool GrpcConnection::Flush() {
   return true;
 }
 
-bool GrpcConnection::Write() {
+bool Http2Connection::Write() {
   constexpr size_t kAtOnce = 64 << 10;
   while (true) {
     while (unsent_.size() < kAtOnce) {
@@ -308,7 +329,7 @@ bool GrpcConnection::Write() {
   return true;
 }
 
-void GrpcConnection::Watch(bool writing) {
+void Http2Connection::Watch(bool writing) {
   if (writing == watching_writes_) return;
   watching_writes_ = writing;
   epoll_event event{.events = EPOLLIN, .data = {.fd = fd_}};
