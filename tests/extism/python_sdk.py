@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """libextism.so in place of the one that the Python SDK brings: the SDK behaves the same, and our C program passes on that library too.
 
-usage: python_sdk.py BUILD     the folder with extism/ and bin/extism_c_api
+usage: python_sdk.py BUILD [CHECKOUT]     BUILD: the folder with extism/ and bin/extism_c_api
+                                          CHECKOUT of extism/python-sdk: its own tests run on ours, too
 
 The SDK (extism 1.1.1, with extism-sys 1.41.0: libextism 1.41) comes from PyPI, once, into BUILD/python-sdk. Where PyPI does not
 answer, everything here is skipped, and says why. The last line is `N passed, N failed, N skipped`.
@@ -64,19 +65,19 @@ class Results:
         self.failed += not good
 
 
-def cases(results, python, name, overlay, files):
-    """The SDK's cases, with the folder `overlay` before what is installed."""
-    result = subprocess.run([python, HERE / "python_sdk_cases.py", *files], capture_output=True, text=True, timeout=250,
+def cases(results, python, name, overlay, command, folder=HERE):
+    """Runs unittest's cases with the folder `overlay` before what is installed."""
+    result = subprocess.run([python, *command], capture_output=True, text=True, timeout=250, cwd=folder,
                             env={**os.environ, "PYTHONPATH": str(overlay), "PYTHONDONTWRITEBYTECODE": "1"})
     found = COUNT.search(result.stderr)
     numbers = dict(re.findall(r"(\w+)=(\d+)", found[3] or "")) if found else {}
     failed = sum(int(numbers.get(kind, 0)) for kind in ("failures", "errors"))
     good = found is not None and result.returncode == 0 and int(found[1]) > 0
     if good:
-        print(f"ok   the SDK on {name}: {found[1]} cases")
+        print(f"ok   {name}: {found[1]} cases")
         results.passed += int(found[1])
     else:
-        print(f"FAIL the SDK on {name}, exit code {result.returncode}\n{result.stdout}{result.stderr}")
+        print(f"FAIL {name}, exit code {result.returncode}\n{result.stdout}{result.stderr}")
         results.failed += max(failed, 1)
         results.passed += int(found[1]) - failed if found else 0
 
@@ -110,8 +111,15 @@ def main():
     shutil.copytree(package, overlay / "extism_sys", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     (overlay / "extism_sys" / theirs.name).symlink_to(ours / "libextism.so")
     files = modules(work / "modules")
-    cases(results, python, "libextism 1.41", work / "nothing", files)
-    cases(results, python, "ours", overlay, files)
+    cases(results, python, "the SDK on libextism 1.41", work / "nothing", [HERE / "python_sdk_cases.py", *files])
+    cases(results, python, "the SDK on ours", overlay, [HERE / "python_sdk_cases.py", *files])
+    if len(sys.argv) > 2:
+        checkout = pathlib.Path(sys.argv[2]).resolve()
+        # Its tests read ../wasm; its SDK, of the same folder, must not hide the one that is installed.
+        shutil.rmtree(work / "checkout", ignore_errors=True)
+        for name in ("tests", "wasm"):
+            shutil.copytree(checkout / name, work / "checkout" / name)
+        cases(results, python, "the SDK's own tests on ours", overlay, ["-m", "unittest", "tests.test_extism"], work / "checkout")
 
     # Our own program in C, on the reference.
     (work / "reference").mkdir(exist_ok=True)
