@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "../tests/extism/c_api_modules.h"
 #include "capi/extism.h"
+#include "capi/testing/modules.h"
 
 namespace {
 
