@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/cclb.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
+#include "cli/fuzz.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/request.h"
@@ -24,7 +26,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kInspect, kConformance, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kFuzz, kInspect, kConformance, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -32,10 +34,12 @@ struct Request {
   Command command = Command::kNone;
   RunRequest run;
   BenchRequest bench;
+  FuzzRequest fuzz;
   InspectRequest inspect;
   CheckRequest check;
   RequestOptions request;
   ConformanceRequest conformance;
+  CclbRequest cclb;
   TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
