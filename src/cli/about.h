@@ -17,6 +17,7 @@ Examples:
   weir bench plugin.wasm                         how fast it is, and where its time goes
   weir fuzz plugin.wasm                          requests that make it fail, as a suite for weir test
   weir conformance                               what of Proxy-Wasm works, shown case by case
+  weir cclb --help                               plugins of the cc-lb load balancer
 )";
 
 inline constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.

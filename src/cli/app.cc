@@ -241,6 +241,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
       if (const Result<void> finished = FinishRequest(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
+    case Command::kCclb: return Cclb(request.cclb);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);
@@ -293,6 +294,8 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
   AddBench(*app, request);
   AddFuzz(*app, request);
   AddRest(*app, request);
+  AddCclb(*app, request.cclb);
+  app->get_subcommand("cclb")->callback([&request] { request.command = Command::kCclb; });
   return app;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/cclb.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/fuzz.h"
@@ -25,7 +26,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kFuzz, kInspect, kConformance, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kFuzz, kInspect, kConformance, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -38,6 +39,7 @@ struct Request {
   CheckRequest check;
   RequestOptions request;
   ConformanceRequest conformance;
+  CclbRequest cclb;
   TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
