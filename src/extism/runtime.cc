@@ -105,6 +105,7 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule
   }
   std::string binary;
   if (!bytes.starts_with(kMagic)) {
+    if (Utf8Fault(bytes)) return ErrorOf(ErrorCode::kInvalidModule, Failure("input bytes aren't valid utf-8"), cause);
     auto wasm = engine::WatToWasm(bytes);
     if (!wasm) return ErrorOf(ErrorCode::kInvalidModule, Failure::Of(engine::SplitMessage(wasm.error().message)), cause);
     bytes = binary = *std::move(wasm);
