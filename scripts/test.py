@@ -48,6 +48,7 @@ SUITES = [
     ("unit", "ctest", ["build"], {}),
     ("plugins", "line", [*PYTHON, "tests/suites/plugins.py"], {}),
     ("authors", "line", [*PYTHON, "tests/docs/authors.py", "cpp"], {}),
+    ("deb", "line", [*PYTHON, "tests/deb/deb_test.py"], {}),
     ("unit-asan", "ctest", ["build-asan"], ASAN),
     ("unit-tsan", "ctest", ["build-tsan"], {}),
     ("nginx", "junit", [*PYTHON, "tests/nginx/run.py", "--junit", "{junit}"], {}),

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -114,6 +115,15 @@ class Timers {
   ~Timers() = default;
 };
 
+/// Where a plugin's random bytes come from (random_get of WASI).
+class RandomSource {
+ public:
+  virtual void Fill(std::span<uint8_t> bytes) = 0;
+
+ protected:
+  ~RandomSource() = default;
+};
+
 /// What an answer of a foreign function is: `found` false when there is none of that name.
 struct ForeignAnswer {
   enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure, kSerializationFailure } status = Status::kNotFound;
@@ -151,6 +161,7 @@ struct Host {
   Calls& calls;
   VmPool* vms = nullptr;       ///< null: no plugin shares its VM
   Witness* witness = nullptr;  ///< witness.h; null: nobody listens
+  RandomSource* random = nullptr;  ///< null: the kernel's; another one where each run must see the same (tests)
 };
 
 }  // namespace weir

@@ -94,6 +94,23 @@ void AddBench(CLI::App& app, Request& all) {
   AddMessageFlags(*command, out.request);
 }
 
+void AddFuzz(CLI::App& app, Request& all) {
+  FuzzRequest& out = all.fuzz;
+  CLI::App* command = app.add_subcommand("fuzz", kFuzzAbout)->callback([&] { all.command = Command::kFuzz; });
+  command->add_option("file", out.file, "the plugin")->required()->type_name("FILE.wasm");
+  AddOptionFlags(*command, out.options, "Of the plugin");
+  command->add_option("--time", out.time, "how long (default 60s, with --runs no limit)")->type_name("TIME");
+  command->add_option("--runs", out.runs, "how many requests")->type_name("N")->check(CLI::Range(uint64_t{1}, UINT64_MAX));
+  command->add_option("--seed", out.seed, "of what is made up (default 1)")->type_name("N");
+  command->add_option("--jobs,-j", out.jobs, "requests at a time (default: one a processor); what is found is the same")->type_name("N")->check(CLI::Range(1, 1024));
+  AddMany(*command, "--corpus", out.corpus, "requests to begin from: a suite, or a folder of them; may be repeated", "DIRECTORY|FILE");
+  command->add_option("--out,-o", out.out, "the suite to write: text format, or YAML by its name (default NAME.fuzz.textpb)")->type_name("FILE");
+  command->add_option("--max-findings", out.findings_max, "end with so many (default 20)")->type_name("N")->check(CLI::Range(1, 1000));
+  command->add_option("--max-body", out.body_max, "the longest body (default 64k)")->type_name("SIZE");
+  command->add_flag("--tcp", out.tcp, "TCP connections in place of requests (by itself where the plugin has no callbacks of HTTP)");
+  command->add_flag("--json", out.json, "for programs");
+}
+
 void AddRest(CLI::App& app, Request& request) {
   CLI::App* inspect = app.add_subcommand("inspect", kInspectAbout)->callback([&] { request.command = Command::kInspect; });
   CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
@@ -217,6 +234,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
       request.bench.request.plugins = {{.name = "plugin", .file = AbsolutePath(request.bench.file), .options = OptionsOf(request.bench.options)}};
       return Bench(request.bench);
     case Command::kCall: return Call(request.call);
+    case Command::kFuzz: return Fuzz(request.fuzz);
     case Command::kTest:
       if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
       return Test(request.test);
@@ -224,6 +242,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
       if (const Result<void> finished = FinishRequest(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
+    case Command::kCclb: return Cclb(request.cclb);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
     case Command::kHelp: return Help(app, request.topic);
@@ -275,7 +294,10 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
   AddRequest(*app, request, flags);
   AddBench(*app, request);
   AddCall(*app, request);
+  AddFuzz(*app, request);
   AddRest(*app, request);
+  AddCclb(*app, request.cclb);
+  app->get_subcommand("cclb")->callback([&request] { request.command = Command::kCclb; });
   return app;
 }
 

@@ -7,8 +7,10 @@
 
 #include "cli/bench.h"
 #include "cli/call.h"
+#include "cli/cclb.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
+#include "cli/fuzz.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/request.h"
@@ -25,7 +27,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kCall, kInspect, kConformance, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kCall, kFuzz, kInspect, kConformance, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -34,10 +36,12 @@ struct Request {
   RunRequest run;
   BenchRequest bench;
   CallRequest call;
+  FuzzRequest fuzz;
   InspectRequest inspect;
   CheckRequest check;
   RequestOptions request;
   ConformanceRequest conformance;
+  CclbRequest cclb;
   TestRequest test;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };

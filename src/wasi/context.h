@@ -21,6 +21,7 @@ struct WasiContext {
   LogLevel stderr_level = LogLevel::kError;
   uint32_t line_bytes_max = 8192;             ///< Limits::log_line_bytes
   uint64_t random_bytes_max = 64ull << 10;    ///< Limits::random_bytes
+  RandomSource* random = nullptr;             ///< Host::random
 };
 
 }  // namespace weir::wasi

@@ -144,7 +144,8 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let header = |name: &str| self.get_http_request_header(name).unwrap_or_default();
+        // As bytes: a client may send any, and get_http_request_header panics on what is no UTF-8.
+        let header = |name: &str| String::from_utf8_lossy(&self.get_http_request_header_bytes(name).unwrap_or_default()).into_owned();
         let path = header(":path");
         if path.split('?').next() == Some("/robots.txt") {
             return Action::Continue; // where well-behaved robots read what they may do

@@ -138,9 +138,10 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let kind = self.get_http_response_header("content-type").unwrap_or_default().to_ascii_lowercase();
+        // As bytes: a value need not be UTF-8, and get_http_response_header panics on what is none.
+        let kind = String::from_utf8_lossy(&self.get_http_response_header_bytes("content-type").unwrap_or_default()).to_ascii_lowercase();
         let charset = kind.split_once("charset=").map_or("utf-8", |(_, rest)| rest.trim_matches('"'));
-        let plain = self.get_http_response_header("content-encoding").map_or(true, |encoding| encoding == "identity");
+        let plain = self.get_http_response_header_bytes("content-encoding").map_or(true, |encoding| encoding == b"identity");
         if end_of_stream || !plain || !kind.starts_with("text/html") || charset != "utf-8" {
             return Action::Continue; // not a page, or not one that can be read
         }

@@ -163,7 +163,8 @@ impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         self.set_http_request_header("x-jwt-sub", None); // a name that the client sends is nobody's
         let now = self.get_current_time().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        let authorization = self.get_http_request_header("authorization");
+        // As bytes: a client may send any, and get_http_request_header panics on what is no UTF-8.
+        let authorization = self.get_http_request_header_bytes("authorization").and_then(|bytes| String::from_utf8(bytes).ok());
         let found = match authorization.as_deref().and_then(bearer) {
             Some(token) => self.verify.claims(token, now),
             None => Err("no bearer token"),
