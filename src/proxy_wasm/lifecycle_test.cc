@@ -67,6 +67,20 @@ TEST(Lifecycle, RefusalsNameThePluginAndTheCallback) {
   }
 }
 
+TEST(Lifecycle, ATrapOfTheFirstContextSpeaksOfTheRootId) {
+  Guest guest;
+  guest.On(kOnContextCreate, "unreachable");
+  FakeWorld world;
+  for (const auto& [root_id, part] : {std::pair("", "needs that name: root_id=, --root-id\n"), {"other", "is there a plugin of this root_id=?\n"}}) {
+    PluginSpec spec = SpecNamed("t");
+    spec.root_id = root_id;
+    auto plugin = Load(guest, world, spec);
+    ASSERT_FALSE(plugin);
+    EXPECT_EQ(plugin.error().code, ErrorCode::kTrapped);
+    EXPECT_NE(plugin.error().message.find(part), std::string::npos) << plugin.error().message;
+  }
+}
+
 TEST(Lifecycle, TrapInStartIsAnErrorWithTheTrap) {
   Guest guest;
   guest.On(kOnConfigure, "unreachable", "(i32.const 1)");

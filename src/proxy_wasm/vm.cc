@@ -32,9 +32,9 @@ void Vm::SwitchTo(Core* core) {
   if (core != nullptr) wasi_.set_plugin(core->spec.name);
 }
 
-Error Vm::Trapped(const Core& core, std::string_view where) const {
+Error Vm::Trapped(const Core& core, std::string_view where, std::string_view remedy) const {
   const engine::Trap& trap = instance_->trap();
-  std::string message = core.prefix() + std::string(where) + ": " + trap.message;
+  std::string message = core.prefix() + std::string(where) + ": " + trap.message + std::string(remedy);
   if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
   return {ErrorCode::kTrapped, std::move(message)};
 }
@@ -110,7 +110,12 @@ Result<void> Vm::Configure(Core& core) {
   const uint32_t id = TakeContextId();
   if (id == 0) return Error{ErrorCode::kLimit, core.prefix() + "the instance that it shares has used all context ids"};
   core.root_context = id;
-  if (!Call(core, Callback::kOnContextCreate, nullptr, nullptr, id, 0)) return Trapped(core, Name(Callback::kOnContextCreate));
+  if (!Call(core, Callback::kOnContextCreate, nullptr, nullptr, id, 0)) {
+    // The AssemblyScript SDK aborts here when nothing was registered under the root id.
+    return Trapped(core, Name(Callback::kOnContextCreate),
+                   spec.root_id.empty() ? "; its log lines above may say why. A plugin that is registered under a name needs that name: root_id=, --root-id"
+                                        : "; its log lines above may say why: is there a plugin of this root_id=?");
+  }
   struct Step {
     Callback callback;
     size_t bytes;

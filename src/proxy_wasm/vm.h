@@ -71,7 +71,7 @@ class Vm {
   Result<void> FindAllocator();
   Result<void> Configure(Core& core);
   /// `error` with the trap that ended the instance.
-  Error Trapped(const Core& core, std::string_view where) const;
+  Error Trapped(const Core& core, std::string_view where, std::string_view remedy = {}) const;
 
   engine::Linked& linked_;
   const PluginSpec& spec_;
