@@ -109,8 +109,7 @@ put 644 "$extism/libextism.a" "usr/lib/$triplet/libextism.a"
 strip --strip-debug "$root/usr/lib/$triplet/libextism.a"
 for file in "$extism"/extism*.pc; do
   mkdir -p "$root/usr/lib/$triplet/pkgconfig"
-  sed -e "s|^prefix=.*|prefix=/usr|; s|-I[$]{prefix}|-I/usr/include|; s|-L[$]{prefix}|-L/usr/lib/$triplet|; s|[$]{prefix}/libextism.a|/usr/lib/$triplet/libextism.a|" \
-    "$file" > "$root/usr/lib/$triplet/pkgconfig/$(basename "$file")"
+  sed -e "s|^libdir=.*|libdir=/usr/lib/$triplet|; s|^includedir=.*|includedir=/usr/include|" "$file" > "$root/usr/lib/$triplet/pkgconfig/$(basename "$file")"
 done
 control weir-dev libdevel "weir (= $version), libstdc++-12-dev | libstdc++-dev" "headers of libweir, and libextism by Weir
  To embed Weir in a proxy or another program, in C++20; and a C library that stands in for libextism 1.41."

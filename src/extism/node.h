@@ -11,8 +11,8 @@
 namespace weir::extism {
 
 struct Node {
-  enum class Kind : uint8_t { kNull, kInteger, kString, kArray, kObject, kOther } kind = Kind::kOther;
-  uint64_t integer = 0;  ///< not negative
+  enum class Kind : uint8_t { kNull, kInteger, kString, kArray, kObject, kBool, kOther } kind = Kind::kOther;
+  uint64_t integer = 0;  ///< not negative; of kBool 0 or 1 (JSON's are kOther: no manifest has one)
   std::string text;
   std::vector<Node> items;
   std::vector<std::pair<std::string, Node>> fields;  ///< in the order of the text; names may repeat

@@ -16,6 +16,9 @@ void Convert(const toml::node& value, Node* node) {
     if (number->get() < 0) return;
     node->kind = Kind::kInteger;
     node->integer = static_cast<uint64_t>(number->get());
+  } else if (const auto* flag = value.as_boolean()) {
+    node->kind = Kind::kBool;
+    node->integer = flag->get() ? 1 : 0;
   } else if (const auto* array = value.as_array()) {
     node->kind = Kind::kArray;
     for (const toml::node& item : *array) Convert(item, &node->items.emplace_back());

@@ -76,8 +76,11 @@ http {{ access_log off; weir_plugin p {PLUGIN} config={ROOT}/plugins/rust/header
         source = self.root / "e.c"
         source.write_text('#include <extism.h>\n#include <stdio.h>\nint main(void) { puts(extism_version()); return 0; }\n')
         for name in ("extism", "extism-static"):
-            pc = (self.libraries / "pkgconfig" / f"{name}.pc").read_text()
-            flags = " ".join(line.split(":", 1)[1] for line in pc.splitlines() if line.startswith(("Cflags:", "Libs:")))
+            lines = (self.libraries / "pkgconfig" / f"{name}.pc").read_text().splitlines()
+            flags = " ".join(line.split(":", 1)[1] for line in lines if line.startswith(("Cflags:", "Libs:")))
+            for variable in ("libdir", "includedir"):
+                value = next(line.split("=", 1)[1] for line in lines if line.startswith(f"{variable}="))
+                flags = flags.replace("${" + variable + "}", value)
             self.assertNotIn("${", flags)
             flags = flags.replace("/usr/", f"{self.root}/usr/").split()
             run("gcc", source, "-o", self.root / name, *flags)

@@ -12,14 +12,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # folder of src/ -> what it may include: other folders of src/, "public" for include/weir, "std" is always allowed.
 ARROWS = {
-    "base": {"public", "openssl"},
-    "engine": {"base", "public", "wasmtime", "openssl"},
+    "base": {"public"},
+    "engine": {"base", "public", "wasmtime"},
     "abi": {"base", "engine", "public"},
     "wasi": {"base", "engine", "abi", "public"},
     "proxy_wasm": {"base", "engine", "abi", "wasi", "public"},
     "cclb": {"base", "extism", "public", "libraries"},
     "extism": {"base", "engine", "public", "rapidjson", "toml", "curl"},
-    "capi": {"base", "extism", "public"},
+    "capi": {"base", "engine", "extism", "public"},
     "http": {"base", "public"},
     "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
