@@ -110,6 +110,7 @@ impl Verify {
             _ if claims.nbf.is_some_and(|nbf| now < nbf - leeway) => Err("not valid yet"),
             _ if claims.iss != self.config.issuer => Err("another issuer"),
             _ if !claims.aud.has(&self.config.audience) => Err("for another audience"),
+            _ if claims.sub.contains(char::is_control) => Err("a subject that no header can have"),
             _ => Ok(claims),
         }
     }
