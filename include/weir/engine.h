@@ -36,7 +36,8 @@ class Module {
   virtual const std::string& name() const = 0;   ///< the path it came from, for messages
   virtual std::span<const ExternInfo> imports() const = 0;
   virtual std::span<const ExternInfo> exports() const = 0;
-  virtual size_t code_bytes() const = 0;          ///< of native code mapped
+  virtual const void* code() const = 0;           ///< native code as it is mapped: Engine::Serialize's bytes
+  virtual size_t code_bytes() const = 0;          ///< how much of it
   bool exports_function(std::string_view name) const;
 };
 

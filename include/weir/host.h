@@ -16,6 +16,7 @@
 namespace weir {
 
 class Plugin;
+class Witness;
 
 enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kCritical };
 
@@ -139,6 +140,7 @@ struct Host {
   Timers& timers;
   const ForeignFunctions& foreign_functions;
   Calls& calls;
+  Witness* witness = nullptr;  ///< witness.h; null: nobody listens
 };
 
 }  // namespace weir

@@ -3,11 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <set>
 
 #include "base/nearest_name.h"
 #include "cli/help_topics.h"
+#include "cli/plugin_flags.h"
 #include "cli/terminal.h"
 
 // CLI11 throws: Main catches all of it.
@@ -20,6 +19,7 @@ constexpr const char* kAbout = R"(weir runs WebAssembly plugins (Proxy-Wasm) in 
 
 Examples:
   weir inspect plugin.wasm                       what is in it, and whether Weir runs it
+  weir check plugin.wasm                         what is wrong with it, and what to change
   weir run --plugin plugin.wasm                  try it: http://127.0.0.1:8080, a built-in page behind it
   weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
@@ -48,6 +48,18 @@ Examples:
 Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
 )";
 
+constexpr const char* kCheckAbout = R"(Finds what is wrong with a plugin without running it.
+
+Examples:
+  weir check plugin.wasm
+  weir check plugin.wasm --fix                   what to change, in the SDK that it is made with
+  weir check build/*.wasm --strict               for CI: warnings fail, too
+  weir check plugin.wasm --json | jq -r '.findings[] | select(.severity == "error") | .message'
+  weir check --list                              every check
+
+Exit code 0: no error; 1: an error (with --strict: or a warning); 2: a file that is no module, or a wrong flag.
+)";
+
 constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
 
 Examples:
@@ -71,27 +83,9 @@ class ShortCommands : public CLI::Formatter {
   }
 };
 
-// One use, one value: "--plugin a b" does not swallow b.
-CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::string>& values, const std::string& help,
-                     const std::string& value_name) {
-  return app.add_option(flag, values, help)
-      ->type_name(value_name)
-      ->type_size(1)
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-}
-
 void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
   CLI::App* run = app.add_subcommand("run", kRunAbout)->callback([&] { request.command = Command::kRun; });
-  AddMany(*run, "--plugin", flags.plugins, "a plugin; repeat it for a chain", "FILE.wasm");
-  AddMany(*run, "--name", flags.names, "name of the plugin before it (default: from its file)", "NAME")->group("Of the plugin before it");
-  flags.options.resize(PluginOptions().size());
-  for (size_t i = 0; i < PluginOptions().size(); ++i) {
-    const PluginOption& option = PluginOptions()[i];
-    AddMany(*run, "--" + FlagOf(option.name), flags.options[i], std::string(option.help), std::string(option.value))
-        ->group("Of the plugin before it");
-  }
+  AddPluginFlags(*run, flags.of_plugins);
   AddMany(*run, "--listen", flags.listen, "where to listen (default 127.0.0.1:8080); may be repeated", "ADDRESS:PORT");
   run->add_option("--to", flags.to, "upstream: http://HOST:PORT or https://HOST:PORT (default: a built-in page); tcp://HOST:PORT for plugins of TCP")->type_name("URL");
   AddMany(*run, "--cluster", flags.clusters, "what plugins may call by that name: authz=https://authz.internal:8443", "NAME=URL");
@@ -111,6 +105,18 @@ void AddRest(CLI::App& app, Request& request) {
   CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
   inspect->add_flag("--properties", request.inspect.properties, "what proxy_get_property answers, in place of a plugin")->excludes(file);
   inspect->add_flag("--json", request.inspect.json, "for programs");
+
+  CLI::App* check = app.add_subcommand("check", kCheckAbout)->callback([&] { request.command = Command::kCheck; });
+  check->add_option("files", request.check.files, "plugins")->type_name("FILE.wasm");
+  check->add_flag("--fix", request.check.fix, "say what to change, in the plugin's SDK");
+  check->add_flag("--strict", request.check.strict, "exit code 1 for warnings, too");
+  check->add_flag("--json", request.check.json, "for programs: an object a line, one for each file");
+  check->add_option("--memory", request.check.memory, "memory that an instance will have: memory= of weir_plugin (default 256m)")->type_name("SIZE");
+  check->add_option("--statuses", request.check.statuses, "that it will run with (default lenient)")->type_name("lenient|strict");
+  check->add_option("--max-size", request.check.max_size, "a larger file is warned of (default 8m)")->type_name("SIZE");
+  check->add_option("--max-compile", request.check.max_compile, "compiling that takes longer is warned of (default 5s)")->type_name("TIME");
+  check->add_flag("--no-compile", request.check.no_compile, "leave out what needs the compiler");
+  check->add_flag("--list", request.check.list, "list the checks");
 
   CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
   suite->add_option("--filter", request.conformance.filter, "only cases whose name has this in it, or fits this pattern")->type_name("PATTERN");
@@ -210,6 +216,9 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kInspect:
       if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
       return Inspect(request.inspect);
+    case Command::kCheck:
+      if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
+      return Check(request.check);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
@@ -246,60 +255,7 @@ int ParseAndExecute(int argc, char** argv) {
   return Execute(*app, request, flags);
 }
 
-// "dir/my auth.wasm" -> "my-auth"; `taken` keeps names apart: "my-auth-2".
-std::string NameOf(const std::string& file, std::set<std::string>& taken) {
-  std::string stem = std::filesystem::path(file).stem().string();
-  for (char& c : stem) {
-    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    if (!fine) c = '-';
-  }
-  if (stem.empty()) stem = "plugin";
-  std::string name = stem;
-  for (int i = 2; !taken.insert(name).second; ++i) name = stem + "-" + std::to_string(i);
-  return name;
-}
-
-std::string AbsolutePath(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
-
 Error Usage(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
-
-// CLI11 keeps values by option; parse_order() has the option of each value in the order given.
-Result<std::vector<RunPlugin>> PluginsInOrder(const CLI::App& run, const RunFlags& flags) {
-  std::vector<RunPlugin> plugins;
-  std::set<std::string> taken(flags.names.begin(), flags.names.end());
-  std::map<const CLI::Option*, size_t> used;
-  for (const CLI::Option* option : run.parse_order()) {
-    const size_t index = used[option]++;
-    const std::string flag = option->get_lnames().empty() ? "" : option->get_lnames().front();
-    if (flag == "plugin") {
-      plugins.push_back({.name = "", .file = AbsolutePath(flags.plugins.at(index)), .options = {}});
-      continue;
-    }
-    for (size_t row = 0; row < PluginOptions().size(); ++row) {
-      const PluginOption& known = PluginOptions()[row];
-      if (flag != FlagOf(known.name)) continue;
-      if (plugins.empty()) return Usage("--" + flag + " belongs to the --plugin before it, and there is none");
-      auto& options = plugins.back().options;
-      const bool again = std::any_of(options.begin(), options.end(), [&](const auto& given) { return given.first == known.name; });
-      if (again && known.times == PluginOption::Times::kOnce) return Usage("--" + flag + " is there twice for the plugin " + plugins.back().file);
-      const std::string& value = flags.options[row].at(index);
-      options.emplace_back(known.name, known.name == "config" ? AbsolutePath(value) : value);
-    }
-    if (flag == "name") {
-      if (plugins.empty()) return Usage("--name belongs to the --plugin before it, and there is none");
-      if (!plugins.back().name.empty()) return Usage("--name is there twice for the plugin " + plugins.back().file);
-      plugins.back().name = flags.names.at(index);
-    }
-  }
-  for (RunPlugin& plugin : plugins) {
-    if (plugin.name.empty()) plugin.name = NameOf(plugin.file, taken);
-    const auto has = [&](std::string_view name) {
-      return std::any_of(plugin.options.begin(), plugin.options.end(), [&](const auto& given) { return given.first == name; });
-    };
-    if (has("config") && has("config_inline")) return Usage("--config and --config-inline of the plugin " + plugin.file + ": keep one");
-  }
-  return plugins;
-}
 
 }  // namespace
 
@@ -317,10 +273,10 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags) {
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request) {
   const CLI::App& run = *app.get_subcommand("run");
   RunRequest& out = request.run;
-  WEIR_TRY(out.config.plugins, PluginsInOrder(run, flags));
+  WEIR_TRY(out.config.plugins, PluginsInOrder(run, flags.of_plugins));
   out.yaml_file = flags.file;
   if (!flags.file.empty()) {
-    const bool both = !flags.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2 ||
+    const bool both = !flags.of_plugins.plugins.empty() || !flags.listen.empty() || !flags.to.empty() || !flags.certificate.empty() || flags.http2 ||
                       !flags.clusters.empty() || !flags.allow_hosts.empty();
     if (both) {
       return Usage("--file has plugins, listeners, upstreams and clusters in it: leave out --plugin, --listen, --to, --cluster, "

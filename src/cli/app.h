@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/inspect.h"
+#include "cli/plugin_flags.h"
 #include "cli/run.h"
 
 namespace CLI {
@@ -17,21 +19,22 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
   InspectRequest inspect;
+  CheckRequest check;
   ConformanceRequest conformance;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 
 /// Flags as given, before they become a RunRequest.
 struct RunFlags {
-  std::vector<std::string> plugins, names, listen, clusters, allow_hosts;
-  std::vector<std::vector<std::string>> options;  ///< by row of PluginOptions()
+  PluginFlags of_plugins;
+  std::vector<std::string> listen, clusters, allow_hosts;
   std::string to, file, certificate, key;
   bool http2 = false;
 };

@@ -32,6 +32,7 @@ class ReadModule final : public Module {
   const std::string& name() const override { return name_; }
   std::span<const ExternInfo> imports() const override { return imports_; }
   std::span<const ExternInfo> exports() const override { return exports_; }
+  const void* code() const override { return nullptr; }
   size_t code_bytes() const override { return 0; }
 
  private:
@@ -131,14 +132,26 @@ bool TellSdkFromData(Inspection& out, std::string_view bytes) {
   return false;
 }
 
-void TellSdk(Inspection& out, std::string_view bytes) {
-  if (TellSdkFromData(out, bytes)) return;
+void TellSdkFromNames(Inspection& out) {
   out.sdk_evidence.clear();
   constexpr std::string_view kWhere[] = {"function names", "exports", "producers section"};
   for (const Sign& sign : kSigns) {
     if (!Has(out.module, sign)) continue;
     out.sdk = sign.sdk;
     out.sdk_evidence = std::string(kWhere[static_cast<size_t>(sign.where)]) + ": " + std::string(sign.text);
+    return;
+  }
+}
+
+// By a word of the names above; "AssemblyScript" and "C or C++" come before shorter ones.
+constexpr std::pair<std::string_view, Language> kLanguages[] = {
+    {"AssemblyScript", Language::kAssemblyScript}, {"C++", Language::kCpp}, {"Rust", Language::kRust}, {"Go", Language::kGo}};
+
+void TellSdk(Inspection& out, std::string_view bytes) {
+  if (!TellSdkFromData(out, bytes)) TellSdkFromNames(out);
+  for (const auto& [word, language] : kLanguages) {
+    if (out.sdk.find(word) == out.sdk.npos) continue;
+    out.language = language;
     return;
   }
 }

@@ -33,12 +33,16 @@ struct CallbackReport {
   std::string name, signature, section;
 };
 
+/// In which language a plugin is written, and so whose SDK it uses: what a remedy has to speak of.
+enum class Language : uint8_t { kUnknown, kRust, kGo, kCpp, kAssemblyScript };
+
 struct Inspection {
   std::string file;
   WasmModule module;
   std::string family;                  ///< "Proxy-Wasm", "Extism", or empty: neither
   std::vector<std::string> versions;   ///< ABI markers present, oldest first
   std::string sdk, sdk_evidence;       ///< empty: it cannot be told
+  Language language = Language::kUnknown;
   std::vector<CallbackReport> callbacks;
   std::vector<ImportReport> imports;
   std::vector<std::string> start;      ///< what runs before the first callback: "_initialize", "start section" …

@@ -7,6 +7,7 @@
 
 #include "cli/inspect.h"
 #include "cli/terminal.h"
+#include "cli/text.h"
 #include "weir/engine.h"
 
 namespace weir::cli {
@@ -14,37 +15,12 @@ namespace {
 
 constexpr uint64_t kPageBytes = 64 << 10;
 
-std::string Bytes(uint64_t bytes) {
-  char text[32];
-  if (bytes < 10'000) {
-    std::snprintf(text, sizeof text, "%llu B", static_cast<unsigned long long>(bytes));
-  } else if (bytes < (10u << 20)) {
-    std::snprintf(text, sizeof text, "%.0f KiB", static_cast<double>(bytes) / 1024);
-  } else {
-    std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
-  }
-  return text;
-}
-
 std::string Pages(const WasmLimits& limits) {
-  std::string text = Bytes(limits.min * kPageBytes) + " at the start, ";
-  text += limits.max ? "at most " + Bytes(*limits.max * kPageBytes) : "no maximum of its own";
+  std::string text = BytesText(limits.min * kPageBytes) + " at the start, ";
+  text += limits.max ? "at most " + BytesText(*limits.max * kPageBytes) : "no maximum of its own";
   if (limits.shared) text += ", shared";
   if (limits.is_64) text += ", 64-bit";
   return text;
-}
-
-// Names come out of the file: control characters would act on the terminal.
-std::string Safe(std::string_view text) {
-  std::string out(text);
-  std::replace_if(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
-  return out;
-}
-
-std::string Join(const std::vector<std::string>& items, std::string_view separator = ", ") {
-  std::string out;
-  for (const std::string& item : items) out += (out.empty() ? "" : std::string(separator)) + item;
-  return out;
 }
 
 std::string FamilyOf(const Inspection& in) {
@@ -55,7 +31,7 @@ std::string FamilyOf(const Inspection& in) {
 std::string Toolchain(const Inspection& in) {
   std::vector<std::string> parts;
   for (const WasmProducer& producer : in.module.producers) {
-    if (producer.field == "processed-by") parts.push_back(Safe(producer.name) + " " + Safe(producer.version.substr(0, producer.version.find(' '))));
+    if (producer.field == "processed-by") parts.push_back(Printable(producer.name) + " " + Printable(producer.version.substr(0, producer.version.find(' '))));
   }
   return Join(parts);
 }
@@ -69,11 +45,11 @@ class Text {
   Text(const Inspection& in, bool colour) : in_(in), paint_(-1) { paint_.enabled = colour; }
 
   std::string Write() {
-    out_ = Bold(Safe(in_.file)) + ": " + FamilyOf(in_) + ", " + Bytes(in_.module.file_bytes) + "\n";
+    out_ = Bold(Printable(in_.file)) + ": " + FamilyOf(in_) + ", " + BytesText(in_.module.file_bytes) + "\n";
     Row("made with", in_.sdk.empty() ? "cannot be told" : in_.sdk + "  (" + in_.sdk_evidence + ")");
     if (const std::string toolchain = Toolchain(in_); !toolchain.empty()) Row("toolchain", toolchain);
     for (const WasmLimits& memory : in_.module.memories) Row("memory", Pages(memory));
-    Row("code, data", Bytes(in_.module.code_bytes) + " in " + std::to_string(in_.module.functions) + " functions, " + Bytes(in_.module.data_bytes));
+    Row("code, data", BytesText(in_.module.code_bytes) + " in " + std::to_string(in_.module.functions) + " functions, " + BytesText(in_.module.data_bytes));
     Row("start", in_.start.empty() ? "nothing" : Join(in_.start));
     const size_t names = in_.module.function_names.size();
     Row("debugging", (names == 0 ? std::string("no function names (backtraces show numbers)") : std::to_string(names) + " function names") +
@@ -81,7 +57,7 @@ class Text {
     Callbacks();
     Imports();
     CustomSections();
-    for (const std::string& note : in_.module.notes) out_ += "note: " + Safe(note) + "\n";
+    for (const std::string& note : in_.module.notes) out_ += "note: " + Printable(note) + "\n";
     out_ += in_.refusal ? Paint(Style::kRed, "Weir does not load it.") : Paint(Style::kGreen, "Weir loads it.");
     return out_ + "\n";
   }
@@ -91,11 +67,7 @@ class Text {
     return std::string(paint_.On(style)) + text + std::string(paint_.Off());
   }
   std::string Bold(const std::string& text) const { return Paint(Style::kBold, text); }
-  static std::string Pad(std::string text, size_t width) {
-    if (text.size() < width) text.append(width - text.size(), ' ');
-    return text;
-  }
-  void Row(const std::string& label, const std::string& value) { out_ += "  " + Pad(label, 12) + value + "\n"; }
+  void Row(const std::string& label, const std::string& value) { out_ += "  " + Padded(label, 12) + value + "\n"; }
 
   void Callbacks() {
     out_ += Bold("callbacks") + " (" + std::to_string(in_.callbacks.size()) + ")\n";
@@ -109,15 +81,15 @@ class Text {
     size_t width = 0;
     for (const ImportReport& import : in_.imports) width = std::max(width, OfferName(import.offer).size());
     for (const ImportReport& import : in_.imports) {
-      out_ += "  " + Paint(StyleOf(import.offer), Pad(std::string(OfferName(import.offer)), width)) + "  " + Safe(import.module) + "." +
-              Safe(import.name) + import.signature + (import.detail.empty() ? "" : "  <- " + Safe(import.detail)) + "\n";
+      out_ += "  " + Paint(StyleOf(import.offer), Padded(std::string(OfferName(import.offer)), width)) + "  " + Printable(import.module) + "." +
+              Printable(import.name) + import.signature + (import.detail.empty() ? "" : "  <- " + Printable(import.detail)) + "\n";
     }
   }
 
   void CustomSections() {
     std::string list;
     for (const WasmSection& section : in_.module.sections) {
-      if (section.id == 0) list += "  " + Pad(Bytes(section.size), 12) + Safe(section.name) + "\n";
+      if (section.id == 0) list += "  " + Padded(BytesText(section.size), 12) + Printable(section.name) + "\n";
     }
     if (!list.empty()) out_ += Bold("custom sections") + "\n" + list;
   }

@@ -16,6 +16,7 @@ class ModuleImpl final : public Module {
   const std::string& name() const override { return name_; }
   std::span<const ExternInfo> imports() const override { return imports_; }
   std::span<const ExternInfo> exports() const override { return exports_; }
+  const void* code() const override;
   size_t code_bytes() const override;
   wasmtime_module_t* get() const { return module_.get(); }
 

@@ -16,7 +16,7 @@ constexpr uint64_t kEndlessFuel = uint64_t{1} << 62;
 constexpr uint64_t kEndlessTicks = uint64_t{1} << 40;
 constexpr std::string_view kMemory = "memory";
 
-class InstanceImpl final : public Instance {
+class InstanceImpl : public Instance {
  public:
   InstanceImpl(LinkedImpl& linked, void* self, const InstanceLimits& limits);
   ~InstanceImpl() override { ticker_.Remove(&in_flight_); }
@@ -31,7 +31,10 @@ class InstanceImpl final : public Instance {
   void SetFuel(uint64_t fuel) override;
   uint64_t fuel() const override;
 
-  wasm_trap_t* HostCall(const HostImport& import, wasmtime_caller_t* caller, RawValue* slots);
+  /// `call(import)` is import.thunk, or what is in its place.
+  template <class Call>
+  wasm_trap_t* HostCall(const HostImport& import, wasmtime_caller_t* caller, Call call);
+  Observer* observer() const { return linked_.observer(); }
 
  private:
   static wasmtime_error_t* OnEpoch(wasmtime_context_t*, void* self, uint64_t* delta, wasmtime_update_deadline_kind_t* kind);
@@ -196,12 +199,13 @@ bool InstanceImpl::CallNested(const Function& function, RawValue* slots, size_t 
   return alive_ && Enter(function, slots, count);
 }
 
-wasm_trap_t* InstanceImpl::HostCall(const HostImport& import, wasmtime_caller_t* caller, RawValue* slots) {
+template <class ThunkCall>
+wasm_trap_t* InstanceImpl::HostCall(const HostImport& import, wasmtime_caller_t* caller, ThunkCall call) {
   if (!instantiated_ && !has_memory_) [[unlikely]] {  // a start function calls
     wasmtime_extern_t memory;
     if (wasmtime_caller_export_get(caller, kMemory.data(), kMemory.size(), &memory)) TakeMemory(memory);
   }
-  const HostOutcome outcome = import.thunk(*this, self_, slots);
+  const HostOutcome outcome = call(import);
   if (outcome == HostOutcome::kReturn && alive_ && (ticker_.ticks() == seen_ticks_ || !OverBudget())) [[likely]] return nullptr;
   return Unwind(import);
 }
@@ -257,15 +261,57 @@ uint64_t InstanceImpl::fuel() const {
   return fuel;
 }
 
+/// Tells the observer of calls from the host.
+class ObservedInstance final : public InstanceImpl {
+ public:
+  using InstanceImpl::InstanceImpl;
+  Result<Function> Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) override {
+    auto function = InstanceImpl::Find(name, params, results);
+    if (function && function->exists) names_.emplace_back(*function, name);
+    return function;
+  }
+  bool Call(const Function& function, RawValue* slots, size_t count, uint32_t budget_ms) override {
+    std::string_view name;
+    for (const auto& [known, known_name] : names_)
+      if (std::memcmp(known.handle, function.handle, sizeof known.handle) == 0) name = known_name;
+    observer()->OnCall(*this, name, {slots, count});
+    const bool ok = InstanceImpl::Call(function, slots, count, budget_ms);
+    observer()->OnReturn(*this, name, slots[0], ok);
+    return ok;
+  }
+
+ private:
+  std::vector<std::pair<Function, std::string>> names_;
+};
+
+InstanceImpl& InstanceOf(wasmtime_caller_t* caller) {
+  return *static_cast<InstanceImpl*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
+}
+
 }  // namespace
 
 wasm_trap_t* OnHostCall(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* slots, size_t) noexcept {
-  auto* instance = static_cast<InstanceImpl*>(wasmtime_context_get_data(wasmtime_caller_context(caller)));
-  return instance->HostCall(*static_cast<const HostImport*>(env), caller, reinterpret_cast<RawValue*>(slots));
+  InstanceImpl& instance = InstanceOf(caller);
+  auto* values = reinterpret_cast<RawValue*>(slots);
+  return instance.HostCall(*static_cast<const HostImport*>(env), caller,
+                           [&](const HostImport& import) { return import.thunk(instance, instance.self(), values); });
+}
+
+wasm_trap_t* OnObservedHostCall(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* slots, size_t) noexcept {
+  InstanceImpl& instance = InstanceOf(caller);
+  auto* values = reinterpret_cast<RawValue*>(slots);
+  return instance.HostCall(*static_cast<const HostImport*>(env), caller,
+                           [&](const HostImport& import) { return instance.observer()->OnHostCall(import, instance, values); });
 }
 
 Result<std::unique_ptr<Instance>> Instance::Create(Linked& linked, void* self, const InstanceLimits& limits, uint32_t start_ms) {
-  auto instance = std::make_unique<InstanceImpl>(static_cast<LinkedImpl&>(linked), self, limits);
+  auto& impl = static_cast<LinkedImpl&>(linked);
+  std::unique_ptr<InstanceImpl> instance;
+  if (impl.observer() != nullptr) {
+    instance = std::make_unique<ObservedInstance>(impl, self, limits);
+  } else {
+    instance = std::make_unique<InstanceImpl>(impl, self, limits);
+  }
   WEIR_TRY_VOID(instance->Start(start_ms));
   return std::unique_ptr<Instance>(std::move(instance));
 }

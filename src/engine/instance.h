@@ -98,13 +98,26 @@ struct HostImport {
   HostThunk thunk = nullptr;
 };
 
+/// Hears of all calls across the border of the instances of one Linked. Only those pay for it.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// False: OnHostCall is never called. Asked when the module is linked.
+  virtual bool wants_host_calls() const = 0;
+  /// A call from the host (not a nested one), before and after. `slots`: arguments; then the result.
+  virtual void OnCall(Instance& instance, std::string_view function, std::span<const RawValue> slots) noexcept = 0;
+  virtual void OnReturn(Instance& instance, std::string_view function, const RawValue& result, bool alive) noexcept = 0;
+  /// In place of `import.thunk`, which it calls.
+  virtual HostOutcome OnHostCall(const HostImport& import, Instance& instance, RawValue* slots) noexcept = 0;
+};
+
 /// A module with its imports resolved once; instances of it cost microseconds. Shared by threads.
 class Linked {
  public:
   /// `imports` holds at least all that the module wants; more is fine. kLinkFailed names the import that is missing or has
-  /// another signature (the family's own check, with better words, comes before).
+  /// another signature (the family's own check, with better words, comes before). `observer`: null, or told of every call.
   static Result<std::unique_ptr<Linked>> Create(Engine& engine, std::shared_ptr<const Module> module,
-                                                std::span<const HostImport> imports);
+                                                std::span<const HostImport> imports, std::unique_ptr<Observer> observer = nullptr);
   virtual ~Linked() = default;
   virtual const Module& module() const = 0;
 };

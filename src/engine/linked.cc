@@ -19,7 +19,7 @@ const HostImport* FindRow(std::span<const HostImport> rows, const ExternInfo& im
 }  // namespace
 
 Result<std::unique_ptr<Linked>> Linked::Create(Engine& engine, std::shared_ptr<const Module> module,
-                                               std::span<const HostImport> imports) {
+                                               std::span<const HostImport> imports, std::unique_ptr<Observer> observer) {
   std::vector<HostImport> rows;
   for (const ExternInfo& import : module->imports()) {
     if (import.kind != ExternInfo::Kind::kFunction) {
@@ -33,17 +33,18 @@ Result<std::unique_ptr<Linked>> Linked::Create(Engine& engine, std::shared_ptr<c
     }
     if (FindRow(rows, import) == nullptr) rows.push_back(*row);  // a module may import one function twice
   }
-  auto linked = std::make_unique<LinkedImpl>(static_cast<EngineImpl&>(engine), std::move(module), std::move(rows));
+  auto linked = std::make_unique<LinkedImpl>(static_cast<EngineImpl&>(engine), std::move(module), std::move(rows), std::move(observer));
   WEIR_TRY_VOID(linked->Resolve());
   return std::unique_ptr<Linked>(std::move(linked));
 }
 
 Result<void> LinkedImpl::Resolve() {
   LinkerPtr linker(wasmtime_linker_new(engine_.get()));
+  const auto call = observer_ && observer_->wants_host_calls() ? &OnObservedHostCall : &OnHostCall;
   for (const HostImport& row : rows_) {
     const FuncTypePtr type = NewFuncType(row.params, row.results);
     if (ErrorPtr error{wasmtime_linker_define_func_unchecked(linker.get(), row.module.data(), row.module.size(),
-                                                             row.name.data(), row.name.size(), type.get(), &OnHostCall,
+                                                             row.name.data(), row.name.size(), type.get(), call,
                                                              const_cast<HostImport*>(&row), nullptr)}) {
       return Error{ErrorCode::kInternal, module_->name() + ": " + OneLine(Message(*error))};
     }

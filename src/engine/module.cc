@@ -53,6 +53,12 @@ ModuleImpl::ModuleImpl(ModulePtr module, std::string_view name) : module_(std::m
   wasm_exporttype_vec_delete(&exports);
 }
 
+const void* ModuleImpl::code() const {
+  void *start = nullptr, *end = nullptr;
+  wasmtime_module_image_range(get(), &start, &end);
+  return start;
+}
+
 size_t ModuleImpl::code_bytes() const {
   void *start = nullptr, *end = nullptr;
   wasmtime_module_image_range(get(), &start, &end);

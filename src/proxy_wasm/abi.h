@@ -1,6 +1,7 @@
 // How Proxy-Wasm values cross: a status is returned, values go to trailing return pointers, a bad pointer is status 6.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,7 @@ class CallState {
   uint32_t Allocate(abi::Frame& frame, uint32_t size) noexcept;
   bool in_allocator() const { return in_allocator_; }
   bool trapped() const { return trapped_; }
+  bool has_allocator() const { return bool(allocator_); }
   void set_allocator(const engine::Function& function) { allocator_ = function; }
   /// What is answered to the guest for `status` of the row that `thunk` is of; logs and counts what leniency swallows.
   Status Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept;
@@ -34,11 +36,19 @@ class CallState {
     detail_ = detail;
     return status;
   }
+  /// What a Witness hears of a call that was not answered OK, or was only told so. Kept while there is one.
+  struct Told {
+    Status specified = Status::kOk;  ///< what statuses=strict says
+    std::string reason, detail;
+  };
+  /// Of the call that has just returned; nullopt: it was good.
+  std::optional<Told> TakeTold();
 
  protected:
   ~CallState() = default;
   engine::Function allocator_;
   std::string_view reason_, detail_;
+  std::optional<Told> told_;
   bool in_allocator_ = false;
   bool trapped_ = false;
 };

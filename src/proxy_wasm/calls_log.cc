@@ -27,6 +27,7 @@ uint32_t CallState::Allocate(abi::Frame& frame, uint32_t size) noexcept {
 Status CallState::Settle(Status status, uint32_t extra, engine::HostThunk thunk) noexcept {
   Core& core = static_cast<HostCalls*>(this)->core();
   const std::string_view reason = std::exchange(reason_, {}), detail = std::exchange(detail_, {});
+  if (core.host.witness != nullptr) told_ = Told{status, std::string(reason), std::string(detail)};
   const bool lenient = core.spec.statuses == Statuses::kLenient;
   const bool swallowed = lenient && !Tolerated(extra, status);
   if (!swallowed && (thunk == nullptr || core.host.log.level() > LogLevel::kTrace)) return status;
@@ -49,8 +50,17 @@ Status CallState::NotAllowed(uint32_t extra, engine::HostThunk thunk) noexcept {
   core.LogOnce(LogLevel::kWarn, std::string(call) + " is refused: allow= of this plugin does not name " +
                                     std::string(Name(GroupOf(extra))) + " (said once)");
   core.Rejected(call, kNotAllowed);
+  if (core.host.witness != nullptr)
+    told_ = Told{Status::kInternalFailure, "allow= of this plugin does not name " + std::string(Name(GroupOf(extra))), {}};
   if (core.spec.statuses == Statuses::kStrict || Tolerated(extra, Status::kInternalFailure)) return Status::kInternalFailure;
   return Tolerated(extra, Status::kNotFound) ? Status::kNotFound : Status::kOk;
+}
+
+std::optional<CallState::Told> CallState::TakeTold() {
+  std::optional<Told> told = std::exchange(told_, std::nullopt);
+  if (!told && !reason_.empty()) told = Told{Status::kOk, std::string(reason_), std::string(detail_)};  // e.g. no memory for the answer
+  reason_ = detail_ = {};
+  return told;
 }
 
 Status HostCalls::Log(uint32_t level, std::string_view message) {

@@ -31,6 +31,7 @@ class HostCalls final : public CallState {
   void Enter(Context* context) { effective_ = context; }
   void Leave() { effective_ = nullptr; }
   Core& core() { return core_; }
+  const Context* effective() const { return effective_; }
   void set_in_vm_start(bool in) { in_vm_start_ = in; }
   /// The answer that the callback to come may read; null: none. It outlives the callback.
   void set_incoming(const Incoming* incoming) { incoming_ = incoming; }

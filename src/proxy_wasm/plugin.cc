@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy_wasm/link.h"
+#include "proxy_wasm/witnessed.h"
 
 namespace weir::proxy_wasm {
 
@@ -31,7 +32,7 @@ Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::share
   if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
   plugin->core_.groups = *groups;
   const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups);
-  auto linked = engine::Linked::Create(engine, std::move(module), imports);
+  auto linked = engine::Linked::Create(engine, std::move(module), imports, MakeObserver(host.witness));
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);
   WEIR_TRY_VOID(plugin->Spawn());

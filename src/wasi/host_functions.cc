@@ -117,6 +117,8 @@ std::span<const abi::HostFunction> HostFunctions(std::string_view module) {
   return {};
 }
 
+bool OnlyRefused(const abi::HostFunction& row) { return row.extra == kNoFile || row.extra == kMissing; }
+
 std::string Documentation() {
   constexpr std::string_view kVersion[] = {"preview1"};
   return "# WASI\n\n"

@@ -15,6 +15,9 @@ inline constexpr std::string_view kUnstableModule = "wasi_unstable";  ///< its n
 /// In the order of the specification. Empty: `module` is neither of the two.
 std::span<const abi::HostFunction> HostFunctions(std::string_view module = kModule);
 
+/// Whether Weir does nothing but refuse it: files, sockets, signals.
+bool OnlyRefused(const abi::HostFunction& row);
+
 /// docs/wasi.md.
 std::string Documentation();
 

@@ -19,6 +19,21 @@ enum class Errno : uint16_t {
   kSpipe = 70,
 };
 
+/// "BADF"
+constexpr std::string_view Name(Errno error) {
+  switch (error) {
+    case Errno::kSuccess: return "SUCCESS";
+    case Errno::kBadf: return "BADF";
+    case Errno::kFault: return "FAULT";
+    case Errno::kInval: return "INVAL";
+    case Errno::kIo: return "IO";
+    case Errno::kNosys: return "NOSYS";
+    case Errno::kNotsup: return "NOTSUP";
+    case Errno::kSpipe: return "SPIPE";
+  }
+  return "?";
+}
+
 template <class T>
 using Answer = abi::Answer<Errno, T>;
 
