@@ -40,6 +40,15 @@ class Clock {
   ~Clock() = default;
 };
 
+/// Random bytes for guests.
+class Random {
+ public:
+  virtual void Fill(uint8_t* bytes, size_t size) = 0;
+
+ protected:
+  ~Random() = default;
+};
+
 enum class StoreStatus : uint8_t { kOk, kNotFound, kCasMismatch, kFull, kEmpty };
 
 /// Key and value pairs by name space (`vm_id`). Safe from any thread; with NGINX visible to every worker at once.
@@ -141,6 +150,9 @@ struct Host {
   const ForeignFunctions& foreign_functions;
   Calls& calls;
   Witness* witness = nullptr;  ///< witness.h; null: nobody listens
+  Clock* guest_clock = nullptr;  ///< what guests read in place of `clock`; null: that
+  Random* random = nullptr;      ///< null: the system's
+  Clock& for_guests() const { return guest_clock != nullptr ? *guest_clock : clock; }
 };
 
 }  // namespace weir

@@ -25,6 +25,7 @@ Examples:
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
   weir help yaml                                 the keys of that file
   weir conformance                               what of Proxy-Wasm works, shown case by case
+  weir trace weir.trace --replay                 what plugins did with real requests, done again
 )";
 constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.
 
@@ -70,6 +71,18 @@ Examples:
   weir conformance --export cases                guests, traffic and transcripts, for other hosts
 
 Cases are texts: docs/conformance.md has their format. Exit code 0: all pass; 1: one does not.
+)";
+
+constexpr const char* kTraceAbout = R"(Shows what plugins saw and did for real requests (weir_record in nginx.conf), or plays it again.
+
+Examples:
+  weir trace weir.trace                          all of it, for a person
+  weir trace weir.trace --id 4711.1763750401-12  one request
+  weir trace weir.trace --replay                 against the plugins that were recorded: no difference
+  weir trace weir.trace --plugin new.wasm        against another version: the first difference
+  weir trace weir.trace --plugin auth=new.wasm --ignore log
+
+No NGINX and no upstream is needed: the plugin sees what it saw then. Exit code 0: printed, or no difference; 1: a difference; 2: bad input.
 )";
 
 // In the list of commands the first line of each is enough; `weir COMMAND --help` has the rest.
@@ -126,6 +139,16 @@ void AddRest(CLI::App& app, Request& request) {
   suite->add_flag("--matrix", request.conformance.matrix, "what the cases cover, as Markdown, and run nothing");
   suite->add_flag("--list", request.conformance.list, "names and rules, and run nothing");
   suite->add_flag("--show", request.conformance.show, "the texts, and run nothing");
+
+  CLI::App* trace = app.add_subcommand("trace", kTraceAbout)->callback([&] { request.command = Command::kTrace; });
+  trace->add_option("file", request.trace.file, "what weir_record wrote")->required()->type_name("FILE");
+  CLI::Option* replay = trace->add_flag("--replay", request.trace.replay, "play it against the plugins that were recorded");
+  CLI::Option* plugin = AddMany(*trace, "--plugin", request.trace.plugins, "play it against this one", "[NAME=]FILE.wasm");
+  trace->add_option("--config", request.trace.configuration, "its configuration, in place of the recorded one")->type_name("FILE");
+  AddMany(*trace, "--ignore", request.trace.ignore, "calls that are not compared: log, metric_add …", "CALL");
+  trace->add_option("--of", request.trace.of, "only this plugin")->type_name("NAME");
+  trace->add_option("--id", request.trace.id, "only this record")->type_name("ID")->excludes(replay)->excludes(plugin);
+  trace->add_flag("--json", request.trace.json, "the lines as they are")->excludes(replay)->excludes(plugin);
 
   CLI::App* completion = app.add_subcommand("completion", "Prints a completion script: weir completion bash > /etc/bash_completion.d/weir")
                              ->callback([&] { request.command = Command::kCompletion; });
@@ -216,6 +239,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kInspect:
       if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
       return Inspect(request.inspect);
+    case Command::kTrace: return Trace(request.trace);
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);

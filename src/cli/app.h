@@ -10,6 +10,7 @@
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/run.h"
+#include "cli/trace.h"
 
 namespace CLI {
 class App;
@@ -19,7 +20,7 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kTrace, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
@@ -28,6 +29,7 @@ struct Request {
   InspectRequest inspect;
   CheckRequest check;
   ConformanceRequest conformance;
+  TraceRequest trace;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
 

@@ -74,7 +74,7 @@ class Context final : public HttpFilter, public TcpFilter {
   bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
-  uint32_t id() const { return id_; }
+  uint32_t id() const override { return id_; }
   /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
   bool finishing() const { return finished_; }
   /// Null when this is a TCP connection, or the stream is gone without a snapshot; the next one the other way round.

@@ -148,6 +148,10 @@ void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
 std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
 std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
 
+void ProxyWasmPlugin::UseStreamId(uint32_t id) {
+  if (vm_) vm_->UseContextId(id);
+}
+
 template <class AnyStream>
 std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
   if (!Admit()) return nullptr;

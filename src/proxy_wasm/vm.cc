@@ -6,7 +6,8 @@ constexpr engine::ValType kI32s[2] = {engine::ValType::kI32, engine::ValType::kI
 
 wasi::WasiContext WasiContextOf(Core& core) {
   return {.log = core.host.log,
-          .clock = core.host.clock,
+          .clock = core.host.for_guests(),
+          .random = core.host.random,
           .plugin = core.spec.name,
           .environment = core.spec.environment,
           .stderr_level = core.spec.stderr_level,

@@ -15,6 +15,7 @@ namespace weir::wasi {
 struct WasiContext {
   Log& log;
   Clock& clock;
+  Random* random = nullptr;  ///< null: the system's
   std::string_view plugin;  ///< name, for the log
   std::span<const std::pair<std::string, std::string>> environment;  ///< all that the plugin sees; never the process's own
   LogLevel stdout_level = LogLevel::kInfo;

@@ -21,10 +21,11 @@ ARROWS = {
     "host": {"base", "public", "openssl"},
     "tcp": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
+    "trace": {"base", "host", "memhost", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
-    "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "public", "libraries"},
+    "nginx": {"base", "http", "tcp", "host", "trace", "public", "ngx", "openssl"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "trace", "scenario", "conformance", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
