@@ -186,7 +186,7 @@ Result<CallToken> RecordedHost::Started(Strings words, Result<CallToken> token, 
     if (on()) Note(std::move(words), {"error", Number(static_cast<uint64_t>(token.error().code)), token.error().message});
     return token;
   }
-  const Flight flight{plugin_.call_numbers_are_tokens() ? *token : ++calls_, plugin_.tape() != nullptr ? plugin_.tape()->number : 0, &events};
+  const Flight flight{plugin_.call_numbers_are_tokens() ? *token : ++calls_, plugin_.tape() != nullptr ? plugin_.tape()->number : 0, &events, on()};
   flights_.emplace(*token, flight);
   if (on()) Note(std::move(words), {Number(flight.number)});
   return token;
@@ -235,6 +235,7 @@ void RecordedHost::Arrived(CallToken token, std::string_view name, Strings more,
   if (found == flights_.end()) return;
   const Flight flight = found->second;
   if (last) flights_.erase(found);
+  if (!flight.recorded) return deliver(*flight.events);
   Strings args = {Number(flight.number)};
   std::move(more.begin(), more.end(), std::back_inserter(args));
   plugin_.Begin(nullptr, std::string(name), std::move(args));

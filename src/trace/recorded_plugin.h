@@ -63,6 +63,7 @@ class RecordedHost final : public Log, public Clock, public Random, public Share
     uint64_t number;
     uint64_t tape;  ///< of the request whose event began it; 0: none
     CallEvents* events;
+    bool recorded;  ///< the event that began it was; else its answers are none of ours
   };
   void Note(Strings words, Strings answer = {});
   bool on() const;
