@@ -52,6 +52,7 @@ class ScriptPlugin final : public Plugin {
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override {
     if (down_) return nullptr;
     stream_ = &stream;
+    if (on_create) on_create(stream);
     return std::make_unique<Filter>(*this, stream);
   }
   void OnTick() override {
@@ -62,6 +63,7 @@ class ScriptPlugin final : public Plugin {
     journal_.push_back(spec_.name + " queue_ready " + std::to_string(queue_id));
   }
   std::function<void()> on_tick, on_finish;
+  std::function<void(HttpStream&)> on_create;  ///< inside of NewHttpFilter
 
  private:
   class Filter final : public HttpFilter {

@@ -25,6 +25,7 @@ class ScriptTcpPlugin final : public Plugin {
   std::deque<TcpStep> connection, down, up;
   bool ignores[kTcpSides] = {};
   bool is_down = false;
+  bool closes_at_once = false;  ///< inside of NewTcpFilter
   TcpStream* stream = nullptr;
 
   const PluginSpec& spec() const override { return spec_; }
@@ -32,6 +33,7 @@ class ScriptTcpPlugin final : public Plugin {
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream&) override { return nullptr; }
   std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& its) override {
     stream = &its;
+    if (closes_at_once) its.Close(TcpSide::kDownstream);
     return is_down ? nullptr : std::make_unique<Filter>(*this);
   }
   void OnTick() override {}

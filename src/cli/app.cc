@@ -23,7 +23,9 @@ Examples:
   weir run --plugin plugin.wasm                  try it: http://127.0.0.1:8080, a built-in page behind it
   weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
   weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
+  weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
   weir help yaml                                 the keys of that file
+  weir bench plugin.wasm                         how fast it is, and where its time goes
   weir conformance                               what of Proxy-Wasm works, shown case by case
   weir trace weir.trace --replay                 what plugins did with real requests, done again
 )";
@@ -59,6 +61,19 @@ Examples:
   weir check --list                              every check
 
 Exit code 0: no error; 1: an error (with --strict: or a warning); 2: a file that is no module, or a wrong flag.
+)";
+
+constexpr const char* kBenchAbout = R"(Measures a plugin: requests in memory, through the chain that production has.
+
+Examples:
+  weir bench plugin.wasm                                   a GET, 3 seconds
+  weir bench plugin.wasm --config plugin.json -X POST -d @body.json -H 'content-type: application/json' --path /v1/items
+  weir bench new.wasm --against old.wasm                   in turns; the ratio with its 95 % confidence interval
+  weir bench plugin.wasm --flame plugin.svg                where its time goes, by function (keep the names: no strip)
+  weir bench plugin.wasm --json | jq .plugin.request_us
+
+Times are of this machine as it is now: compare versions in one run, not runs. docs/bench.md says what each number is.
+Exit code 0: measured; 1: the plugin failed at this request; 2: something given is wrong.
 )";
 
 constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
@@ -130,6 +145,24 @@ void AddRest(CLI::App& app, Request& request) {
   check->add_option("--max-compile", request.check.max_compile, "compiling that takes longer is warned of (default 5s)")->type_name("TIME");
   check->add_flag("--no-compile", request.check.no_compile, "leave out what needs the compiler");
   check->add_flag("--list", request.check.list, "list the checks");
+
+  BenchRequest& bench_request = request.bench;
+  CLI::App* bench = app.add_subcommand("bench", kBenchAbout)->callback([&] { request.command = Command::kBench; });
+  bench->add_option("file", bench_request.file, "the plugin")->required()->type_name("FILE.wasm");
+  bench->add_option("--config", bench_request.config, "a file with its configuration")->type_name("FILE");
+  bench->add_option("--against", bench_request.against, "another version, measured in turns with it")->type_name("FILE.wasm");
+  bench->add_option("--against-config", bench_request.against_config, "its configuration (default: the same)")->type_name("FILE");
+  bench->add_option("--seconds", bench_request.seconds, "of requests (default 3; 0.1 to 600)")->check(CLI::Range(0.1, 600.0))->type_name("N");
+  bench->add_option("--flame", bench_request.flame, "write a flame graph of the guest's functions")->type_name("FILE.svg");
+  bench->add_option("--folded", bench_request.folded, "write the same as text: a stack a line, with its samples")->type_name("FILE");
+  bench->add_flag("--json", bench_request.json, "for programs");
+  bench->add_option("--method,-X", bench_request.method, "default: GET, with --data POST")->type_name("METHOD")->group("The request");
+  bench->add_option("--path", bench_request.path, "default: /")->type_name("PATH")->group("The request");
+  AddMany(*bench, "--header,-H", bench_request.headers, "'name: value'; may be repeated", "HEADER")->group("The request");
+  bench->add_option("--data,-d", bench_request.data, "its body; @FILE: a file's bytes")->type_name("TEXT")->group("The request");
+  bench->add_option("--response-status", bench_request.response_status, "default: 200")->check(CLI::Range(200, 599))->type_name("N")->group("The upstream's response");
+  AddMany(*bench, "--response-header", bench_request.response_headers, "'name: value'; may be repeated", "HEADER")->group("The upstream's response");
+  bench->add_option("--response-body", bench_request.response_body, "default: hello; @FILE: a file's bytes")->type_name("TEXT")->group("The upstream's response");
 
   CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
   suite->add_option("--filter", request.conformance.filter, "only cases whose name has this in it, or fits this pattern")->type_name("PATTERN");
@@ -231,7 +264,7 @@ std::vector<std::string> TakeRest(int argc, char** argv, std::vector<std::string
   return arguments;
 }
 
-int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
+int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFlags& test_flags) {
   switch (request.command) {
     case Command::kRun:
       if (const Result<void> finished = FinishRun(app, flags, request); !finished) return UsageError(app, finished.error().message);
@@ -243,6 +276,10 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
+    case Command::kBench: return Bench(request.bench);
+    case Command::kTest:
+      if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
+      return Test(request.test);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
@@ -256,7 +293,8 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags) {
 int ParseAndExecute(int argc, char** argv) {
   Request request;
   RunFlags flags;
-  const std::unique_ptr<CLI::App> app = MakeApp(request, flags);
+  TestFlags test_flags;
+  const std::unique_ptr<CLI::App> app = MakeApp(request, flags, test_flags);
   std::vector<std::string> arguments = TakeRest(argc, argv, request.run.nginx_arguments);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
@@ -276,20 +314,21 @@ int ParseAndExecute(int argc, char** argv) {
   if (!request.run.nginx_arguments.empty() && request.command != Command::kRun) {
     return UsageError(*app, "-- passes arguments to nginx, which only weir run starts");
   }
-  return Execute(*app, request, flags);
+  return Execute(*app, request, flags, test_flags);
 }
 
 Error Usage(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 }  // namespace
 
-std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags) {
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags) {
   auto app = std::make_unique<CLI::App>(kAbout, "weir");
   app->set_version_flag("--version,-V", std::string(kVersion), "print the version");
   app->require_subcommand(0, 1);
   app->formatter(std::make_shared<ShortCommands>());
   app->get_formatter()->column_width(34);
   AddRun(*app, request, flags);
+  AddTest(*app, request, test_flags);
   AddRest(*app, request);
   return app;
 }

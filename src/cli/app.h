@@ -5,30 +5,35 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/run.h"
+#include "cli/test.h"
 #include "cli/trace.h"
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kInspect, kCheck, kConformance, kTrace, kCompletion, kMan, kHelp };
+enum class Command : unsigned char { kNone, kRun, kTest, kBench, kInspect, kCheck, kConformance, kTrace, kCompletion, kMan, kHelp };
 
 /// What the command line asked for.
 struct Request {
   Command command = Command::kNone;
   RunRequest run;
+  BenchRequest bench;
   InspectRequest inspect;
   CheckRequest check;
   ConformanceRequest conformance;
+  TestRequest test;
   TraceRequest trace;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
 };
@@ -41,11 +46,21 @@ struct RunFlags {
   bool http2 = false;
 };
 
-/// The app with every command; parsing fills `request` and `flags`, which outlive it.
-std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags);
+/// Flags of `weir test` as given, before they become a TestRequest.
+struct TestFlags {
+  std::vector<std::string> plugins, configs, suites;
+  std::string memory, timeout, start_timeout, cache;
+};
+
+/// The app with every command; parsing fills `request` and the flags, which outlive it.
+std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& test_flags);
 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
+
+void AddTest(CLI::App& app, Request& request, TestFlags& flags);
+/// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
+Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
 
 std::string ManPage(const CLI::App& app);
 /// "bash", "zsh" or "fish".

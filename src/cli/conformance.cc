@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "conformance/coverage.h"
 #include "conformance/guest.h"
@@ -33,28 +34,6 @@ struct Failure {
 };
 struct Totals {
   size_t passed = 0, failed = 0;
-};
-
-/// A line on a terminal that is written anew as the suite goes on.
-class Progress {
- public:
-  explicit Progress(size_t total) : total_(total), on_(isatty(STDERR_FILENO) == 1) {}
-  ~Progress() { Clear(); }
-  void Step(const std::string& name) {
-    ++done_;
-    if (!on_ || (done_ % 8 != 0 && done_ != total_)) return;
-    constexpr size_t kWidth = 30;
-    const size_t full = total_ == 0 ? kWidth : kWidth * done_ / total_;
-    std::fprintf(stderr, "\r\033[K[%s%s] %zu/%zu %.60s", std::string(full, '#').c_str(), std::string(kWidth - full, ' ').c_str(), done_, total_, name.c_str());
-    std::fflush(stderr);
-  }
-  void Clear() {
-    if (on_) std::fputs("\r\033[K", stderr);
-  }
-
- private:
-  size_t total_, done_ = 0;
-  bool on_;
 };
 
 /// A byte a character: JSON has no bytes.
@@ -146,6 +125,31 @@ json::object PluginOf(const conformance::CasePlugin& plugin, const std::string& 
           {"on_buffer_full", spec.on_buffer_full == OnBufferFull::kRelease ? "release" : "reject"}};
 }
 
+/// What an upstream of calls answers.
+json::object ClusterOf(const conformance::Cluster& cluster) {
+  const HttpAnswer& http = cluster.script.http;
+  json::object made{{"name", cluster.name}, {"kind", cluster.kind}};
+  if (cluster.kind == "failure") made["failure"] = Name(http.failure);
+  if (cluster.kind == "http") {
+    made["headers"] = Headers(http.headers);
+    made["body"] = Latin1(http.body);
+    made["trailers"] = Headers(http.trailers);
+  }
+  if (cluster.kind != "grpc") return made;
+  json::array messages;
+  for (const GrpcStep& step : cluster.script.grpc) {
+    if (const auto* metadata = std::get_if<GrpcMetadata>(&step.what)) made["metadata"] = Headers(metadata->headers);
+    if (const auto* trailers = std::get_if<GrpcTrailers>(&step.what)) made["trailers"] = Headers(trailers->headers);
+    if (const auto* message = std::get_if<GrpcMessage>(&step.what)) messages.push_back(Latin1(message->bytes));
+    if (const auto* close = std::get_if<GrpcClose>(&step.what)) {
+      made["status"] = int(close->status);
+      made["message"] = Latin1(close->message);
+    }
+  }
+  made["messages"] = std::move(messages);
+  return made;
+}
+
 /// One run with all that another host needs: guests, traffic, and the transcript as regular expressions.
 json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   const Case& one = *run.one;
@@ -166,9 +170,7 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
   }
   json::array clusters;
   for (const auto& cluster : one.clusters) {
-    const HttpAnswer& http = cluster.script.http;
-    clusters.push_back(json::object{{"name", cluster.name}, {"kind", cluster.kind}, {"failure", Name(http.failure)}, {"headers", Headers(http.headers)},
-                                    {"body", Latin1(http.body)}, {"trailers", Headers(http.trailers)}});
+    clusters.push_back(ClusterOf(cluster));
   }
   conformance::Variables seen;
   for (const auto& line : ExpectedLines(one, run.version, run.statuses)) {
@@ -241,7 +243,8 @@ Result<std::vector<Outcome>> PlayEach(const std::vector<const Case*>& cases) {
     WEIR_TRY(auto runner, conformance::Runner::Create());
     runners.push_back(std::move(runner));
   }
-  Progress progress(cases.size());
+  Progress progress;
+  size_t done = 0;
   std::mutex shown;
   std::atomic<size_t> next = 0;
   auto play = [&](conformance::Runner& runner) {
@@ -253,7 +256,7 @@ Result<std::vector<Outcome>> PlayEach(const std::vector<const Case*>& cases) {
         for (const std::string& problem : problems) outcome.failures.push_back({cases[i]->name, run.Mode(), problem});
       }
       const std::lock_guard lock(shown);
-      progress.Step(cases[i]->name);
+      progress.Show(double(++done) / double(cases.size()), cases[i]->name);
     }
   };
   std::vector<std::thread> threads;

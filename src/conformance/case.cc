@@ -57,7 +57,7 @@ class Parser {
     if (word == "plugin") return Plugin(rest);
     if (word == "max-body") return MaxBody(rest);
     if (word == "wait") return Wait(rest);
-    if (word == "restart") return restarted_ = true, "";
+    if (word == "restart") return ++instance_, "";
     if (word == "unload") return unloading_ = true, "";
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
@@ -232,7 +232,7 @@ class Parser {
   // ---- the transcript
   // [PLUGIN:]NAME[(VALUE, …)] [held]
   std::string BlockLine(std::string_view line) {
-    Block block{.line = number_, .after_restart = restarted_, .at_unload = unloading_};
+    Block block{.line = number_, .instance = instance_, .at_unload = unloading_};
     std::string_view plugin = "p";
     Cursor at(line);
     std::string_view name = at.Name();
@@ -271,7 +271,7 @@ class Parser {
 
   std::string StepLine(std::string_view line) {
     Block& block = case_.blocks[current_];
-    if (block.after_restart) return "a new instance plays what the first one did: no steps behind restart";
+    if (block.instance > 0) return "a new instance plays what the first one did: no steps behind restart";
     if (block.returns) return "nothing comes behind return";
     Cursor at(line);
     const std::string name(at.Name());
@@ -290,6 +290,8 @@ class Parser {
     TakeArgs(at, step);
     TakeAnswers(at, step);
     if (!at.error.empty() || !at.Done()) return at.error.empty() ? "unexpected: " + std::string(at.rest()) : at.error;
+    for (const Value& value : step.args)
+      if (value.kind == Value::Kind::kPrefix || value.kind == Value::Kind::kSomePairs) return "only what is expected may end with ...";
     for (const auto* values : {&step.args, &step.strict.outputs, &step.lenient.outputs})
       for (const Value& value : *values) Note(block.plugin, value);
     if (step.module == proxy_wasm::kModule) Narrow(step.row->versions);
@@ -371,7 +373,8 @@ class Parser {
   Case case_;
   int number_;
   uint8_t possible_ = kAllVersions;
-  bool in_block_ = false, in_wat_ = false, restarted_ = false, unloading_ = false;
+  bool in_block_ = false, in_wat_ = false, unloading_ = false;
+  size_t instance_ = 0;
   size_t wat_plugin_ = 0, top_ = 0, current_ = 0, nested_indent_ = 0;
   scenarios::ExchangeParser exchanges_{[this](std::string_view name) { return Find(name) != nullptr; }};
 };

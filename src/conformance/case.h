@@ -43,7 +43,7 @@ struct Block {
   std::vector<Value> args;      ///< expected
   bool args_given = false;
   bool held = false;            ///< earlier ones without end of stream are answered with PAUSE, unseen
-  bool after_restart = false;   ///< of a new instance: plays again what the first one played
+  size_t instance = 0;          ///< after so many restarts: a new instance plays again what the first one played
   bool at_unload = false;
   bool nested = false;          ///< of an allocator, inside of a call
   std::vector<Step> steps;

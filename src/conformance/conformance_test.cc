@@ -1,6 +1,7 @@
 // The format and its errors; that the suite leaves nothing out; the matrix of docs/conformance.md.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -36,6 +37,7 @@ TEST(Case, ErrorsNameFileAndLine) {
       {"about a\nproxy_on_tick\n  proxy_log(INFO, \"x\")", ":3: wants \"-> STATUS\" behind the call"},
       {"about a\nproxy_on_tick\n  proxy_log(NOISE, \"x\") -> OK", ":3: \"NOISE\" is no number"},
       {"about a\nproxy_on_tick\n  proxy_log(level=1, \"x\") -> OK", ":3: it has no argument \"level\""},
+      {"about a\nproxy_on_tick\n  proxy_log(INFO, \"x\"...) -> OK", ":3: only what is expected may end with ..."},
       {"about a\nproxy_on_tick(1, 2)", ":2: proxy_on_tick has 1 arguments"},
       {"about a\nproxy_on_tick\n  return 1\n  trap", ":4: nothing comes behind return"},
       {"about a\nabi 0.3.0", ":2: abi wants 0.1.0, 0.2.0 or 0.2.1"},
@@ -70,6 +72,10 @@ TEST(Runner, SaysWhatIsNotAsExpected) {
             "line 3\n  expected  3 proxy_get_header_map_value -> OK \"2\"\n  got       3 proxy_get_header_map_value -> OK \"1\"");
   EXPECT_NE(first(get + "NOT_FOUND" + end), "(passed)");
   EXPECT_NE(first(get + "!OK" + end), "(passed)");
+  EXPECT_EQ(first(get + "OK \"\"..." + end), "(passed)");
+  EXPECT_EQ(first(get + "OK \"1\"..." + end), "(passed)");
+  EXPECT_NE(first(get + "OK \"2\"..." + end), "(passed)");
+  EXPECT_NE(first(get + "OK \"11\"..." + end), "(passed)");
   EXPECT_NE(first(get + "OK {\"1\": \"2\", ...}" + end), "(passed)");
   EXPECT_NE(first("about a\nproxy_on_request_headers(_, 99, _)" + end), "(passed)");
   EXPECT_NE(first("about a\nproxy_on_tick" + end), "(passed)");
@@ -110,6 +116,22 @@ TEST(Suite, LeavesNothingOut) {
 TEST(Suite, NoticesWhatIsLeftOut) {
   const auto suite = LoadSuite("");
   ASSERT_TRUE(suite);
+  auto has = [&](const std::vector<std::string>& gaps, std::string_view text) {
+    return std::any_of(gaps.begin(), gaps.end(), [&](const std::string& gap) { return gap.find(text) != gap.npos; });
+  };
+  const std::string document = Slurp("docs/proxy-wasm.md");
+  EXPECT_TRUE(has(Gaps(*suite, document + "\n| corner | Weir |\n|---|---|\n| a new row | is so |\n"), "a row without a rule in brackets: | a new row"));
+  EXPECT_TRUE(has(Gaps(*suite, document + "\n| corner | Weir |\n|---|---|\n| a new row [new.row] | is so |\n"), "no case shows the rule [new.row]"));
+  // Each of these is needed: without it something is missing.
+  for (const std::string_view name : {"headers.missing-key", "tcp.full", "statuses.said"}) {
+    std::vector<Case> without;
+    for (const Case& one : *suite)
+      if (std::find(one.rules.begin(), one.rules.end(), name) == one.rules.end()) without.push_back(one);
+    EXPECT_TRUE(has(Gaps(without, document), "no case shows the rule [" + std::string(name) + "]"));
+  }
+  std::vector<Case> lenient = *suite;
+  for (Case& one : lenient) one.strict = false;
+  EXPECT_TRUE(has(Gaps(lenient, document), "no case shows the rule [headers.case] in strict with ABI 0.1.0, 0.2.0, 0.2.1"));
   const std::vector<Case> few(suite->begin(), suite->begin() + 10);
   EXPECT_GT(Gaps(few, "[some.rule]").size(), 50u);
 }

@@ -133,6 +133,39 @@ std::set<std::string> RulesOf(std::string_view document) {
   return rules;
 }
 
+/// Rules that are not of every version of the ABI, or of one mode of statuses. All others have cases of each.
+struct Partial {
+  std::string_view rule;
+  uint8_t versions;
+  bool strict = true;
+};
+constexpr Partial kPartial[] = {
+    {"abi.configuration", proxy_wasm::kOnly010},  // the function is of 0.1.0 alone, and so is what its callbacks lack
+    {"abi.end-of-stream", proxy_wasm::kOnly010},
+    {"tcp.resume", proxy_wasm::kOnly010},
+    {"bodies.close-stream", proxy_wasm::kSince020},  // proxy_close_stream is not of 0.1.0
+    {"tcp.close", proxy_wasm::kSince020},
+    {"load.marker", proxy_wasm::kSince021},  // without a marker, or with all of them
+    {"statuses.said", proxy_wasm::kAllVersions, false},  // what lenient swallows
+};
+
+/// Tables of the document whose rows are rules: those with this head.
+constexpr std::string_view kRuleTable = "| corner |";
+/// Their rows without a rule.
+std::vector<std::string> RowsWithoutRule(std::string_view document) {
+  std::vector<std::string> rows;
+  bool rules = false;
+  while (!document.empty()) {
+    const std::string_view line = document.substr(0, std::min(document.find('\n'), document.size()));
+    document.remove_prefix(std::min(line.size() + 1, document.size()));
+    if (!line.starts_with('|')) rules = false;
+    if (line.starts_with(kRuleTable)) rules = true;
+    const bool head = line.starts_with(kRuleTable) || line.starts_with("|--");
+    if (rules && !head && RulesOf(line.substr(0, line.find(" | "))).empty()) rows.emplace_back(line.substr(0, 80));
+  }
+  return rows;
+}
+
 std::string Versions(uint8_t versions) {
   std::string text;
   for (size_t i = 0; i < std::size(proxy_wasm::kVersionNames); ++i)
@@ -165,6 +198,9 @@ std::vector<std::string> Gaps(const std::vector<Case>& cases, std::string_view r
       gaps.push_back("src/conformance/coverage.cc does not say what " + key + " can answer");
       continue;
     }
+    for (const proxy_wasm::CallbackRow& callback : proxy_wasm::kCallbackRows)
+      if ((callback.versions & row.versions) != 0 && !at->second.phases.contains(std::string(callback.name)))
+        gaps.push_back("no case calls " + key + " in " + std::string(callback.name));
     if (row.results.empty()) continue;
     for (Status status : *statuses) {
       const int64_t number = int64_t(status);
@@ -188,8 +224,23 @@ std::vector<std::string> Gaps(const std::vector<Case>& cases, std::string_view r
       if (rule.find('/') == rule.npos && !rules.contains(rule)) gaps.push_back(one.name + ".case: no rule [" + rule + "] in docs/proxy-wasm.md");
     }
   }
-  for (const std::string& rule : rules)
-    if (!named.contains(rule)) gaps.push_back("no case shows the rule [" + rule + "] of docs/proxy-wasm.md");
+  for (const std::string& row : RowsWithoutRule(rules_document)) gaps.push_back("docs/proxy-wasm.md: a row without a rule in brackets: " + row);
+  for (const std::string& rule : rules) {
+    if (!named.contains(rule)) {
+      gaps.push_back("no case shows the rule [" + rule + "] of docs/proxy-wasm.md");
+      continue;
+    }
+    const auto partial = std::find_if(std::begin(kPartial), std::end(kPartial), [&](const Partial& one) { return one.rule == rule; });
+    const uint8_t wanted = partial == std::end(kPartial) ? proxy_wasm::kAllVersions : partial->versions;
+    uint8_t strict = partial == std::end(kPartial) || partial->strict ? 0 : wanted, lenient = 0;
+    for (const Case& one : cases) {
+      if (std::find(one.rules.begin(), one.rules.end(), rule) == one.rules.end()) continue;
+      if (one.strict) strict |= one.versions;
+      if (one.lenient) lenient |= one.versions;
+    }
+    if ((wanted & ~strict) != 0) gaps.push_back("no case shows the rule [" + rule + "] in strict with ABI " + Versions(wanted & ~strict));
+    if ((wanted & ~lenient) != 0) gaps.push_back("no case shows the rule [" + rule + "] in lenient with ABI " + Versions(wanted & ~lenient));
+  }
   return gaps;
 }
 

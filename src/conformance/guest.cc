@@ -82,6 +82,14 @@ constexpr std::string_view kRuntime = R"(
 
 std::string I32(int64_t number) { return "(i32.const " + std::to_string(int32_t(uint32_t(number))) + ")"; }
 
+/// What a guest of its own writes for the marker of the ABI that it runs with.
+constexpr std::string_view kMarker = "$abi";
+std::string MarkerOf(Version version) {
+  std::string marker = "proxy_abi_version_" + std::string(proxy_wasm::Name(version));
+  std::replace(marker.begin(), marker.end(), '.', '_');
+  return marker;
+}
+
 class Writer {
  public:
   Writer(const Case& one, size_t plugin, Version version) : case_(one), plugin_(plugin), version_(version) {}
@@ -104,9 +112,7 @@ class Writer {
     for (const std::string& variable : plugin.variables) globals_ += "(global $v_" + variable + " (mut i64) (i64.const 0))\n";
     const uint64_t heap = (kStrings + data_.size() + 15) & ~uint64_t{15}, pages = std::max<uint64_t>(4, heap / 65536 + 2);
     globals_ += "(global $heap (mut i32) " + I32(int64_t(heap)) + ")\n";
-    std::string text = "(module\n" + imports_ + "(memory (export \"memory\") " + std::to_string(pages) + ")\n(func (export \"proxy_abi_version_";
-    for (char c : proxy_wasm::Name(version_)) text += c == '.' ? '_' : c;
-    text += "\"))\n" + globals_ + std::string(kRuntime) + functions;
+    std::string text = "(module\n" + imports_ + "(memory (export \"memory\") " + std::to_string(pages) + ")\n(func (export \"" + MarkerOf(version_) + "\"))\n" + globals_ + std::string(kRuntime) + functions;
     // The allocator's first address, again before each callback: what the host wrote for the last one is not needed any more.
     text += "(func $fresh (global.set $heap " + I32(int64_t(heap)) + "))\n(data " + I32(kStrings) + " \"" + Escaped(data_) + "\"))\n";
     return text;
@@ -273,7 +279,7 @@ class Writer {
     std::string blocks;
     int64_t number = 0;
     for (const Block& block : case_.blocks) {
-      if (block.plugin != plugin_ || block.function != name || block.after_restart) continue;
+      if (block.plugin != plugin_ || block.function != name || block.instance > 0) continue;
       if (block.held && params == 3)
         text += "(if (i32.and (i32.eq (global.get " + count + ") " + I32(number) + ") (i32.eqz (local.get 2))) (then (return (i32.const 1))))\n";
       ++number;
@@ -305,8 +311,10 @@ class Writer {
 }  // namespace
 
 std::string GuestWat(const Case& one, size_t plugin, Version version) {
-  const std::string& own = one.plugins[plugin].wat;
-  return own.empty() ? Writer(one, plugin, version).Run() : own;
+  std::string own = one.plugins[plugin].wat;
+  if (own.empty()) return Writer(one, plugin, version).Run();
+  if (const size_t at = own.find(kMarker); at != own.npos) own.replace(at, kMarker.size(), MarkerOf(version));
+  return own;
 }
 
 }  // namespace weir::conformance

@@ -1,6 +1,7 @@
 #include "conformance/judge.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "conformance/guest.h"
 #include "proxy_wasm/pairs.h"
@@ -26,7 +27,7 @@ ExpectedLine OfBlock(const Block& block, proxy_wasm::Version version) {
 
 ExpectedLine OfStep(const Block& block, const Step& step, Statuses statuses) {
   const Answer& answer = statuses == Statuses::kStrict ? step.strict : step.lenient;
-  ExpectedLine line{block.after_restart ? block.line : step.line, block.plugin, block.at_unload, {}};
+  ExpectedLine line{block.instance > 0 ? block.line : step.line, block.plugin, block.at_unload, {}};
   line.pieces.push_back(Literal(std::string(kMark) + std::to_string(step.line) + " " + std::string(step.row->name) + " -> "));
   if (step.row->results.empty()) {
     line.pieces.push_back(Literal("();"));
@@ -66,6 +67,13 @@ bool HasPairs(std::string_view shown, const HeaderList& wanted) {
   });
 }
 
+/// Bytes as a guest shows them, without the quote behind them.
+std::string Opening(std::string_view bytes) {
+  std::string shown = Shown(bytes);
+  shown.pop_back();
+  return shown;
+}
+
 bool Fits(const Value& value, std::string_view shown, Variables* variables) {
   switch (value.kind) {
     case Kind::kAny: return true;
@@ -74,6 +82,7 @@ bool Fits(const Value& value, std::string_view shown, Variables* variables) {
     case Kind::kEnd: return false;
     case Kind::kBytes:
     case Kind::kPairs: return shown == Shown(value.Bytes());
+    case Kind::kPrefix: return shown.starts_with(Opening(value.text));
     case Kind::kSomePairs: return HasPairs(shown, value.pairs);
     case Kind::kVariable: return variables->emplace(value.text, shown).first->second == shown;
   }
@@ -105,6 +114,7 @@ std::string PatternOf(const Value& value, Variables* seen) {
     case Kind::kBytes:
     case Kind::kPairs: return Escaped(Shown(value.Bytes()));
     case Kind::kVariable: return seen->emplace(value.text, "").second ? "(?P<" + value.text + ">" + kAnything + ")" : "(?P=" + value.text + ")";
+    case Kind::kPrefix: return Escaped(Opening(value.text)) + R"([^"\n]*")";
     case Kind::kSomePairs: break;
   }
   std::string pattern;  // somewhere in it each name with its value, ended by zero bytes
@@ -117,16 +127,15 @@ std::string PatternOf(const Value& value, Variables* seen) {
 std::vector<ExpectedLine> ExpectedLines(const Case& one, proxy_wasm::Version version, Statuses statuses) {
   std::vector<ExpectedLine> lines;
   std::map<std::pair<size_t, std::string>, size_t> again;  // of a new instance: how many blocks of that callback were used
-  bool restarted = false;
+  size_t instance = 0;
   for (const Block& block : one.blocks) {
     if (block.nested) continue;  // said where its step stands
     const Block* from = &block;
-    if (block.after_restart) {
-      if (!restarted) again.clear();
-      restarted = true;
+    if (block.instance > 0) {
+      if (std::exchange(instance, block.instance) != block.instance) again.clear();
       size_t skip = again[{block.plugin, block.function}]++;
       for (const Block& earlier : one.blocks) {
-        if (earlier.after_restart || earlier.plugin != block.plugin || earlier.function != block.function) continue;
+        if (earlier.instance > 0 || earlier.plugin != block.plugin || earlier.function != block.function) continue;
         if (skip-- == 0) {
           from = &earlier;
           break;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 #include <optional>
+#include <set>
 
 #include "conformance/rows.h"
 #include "proxy_wasm/host_functions.h"
@@ -22,16 +23,23 @@ std::string Dashed(std::string_view name) {  // "proxy_get_status" -> "get-statu
   std::replace(text.begin(), text.end(), '_', '-');
   return text;
 }
-/// Blocks in the order in which a host calls them, for one request with a body, after a tick.
+/// Blocks in the order in which a host calls them: the start, a tick, the answers to what the tick began, one request with a body, one
+/// connection, a function that the embedder calls.
 struct Phase {
   std::string_view name, block;
-  enum class Group : uint8_t { kStart, kTick, kStream } group;
+  enum class Group : uint8_t { kStart, kTick, kEvents, kStream, kTcp, kForeign } group;
 };
 constexpr Phase kPhases[] = {
     {"create_root", "proxy_on_context_create(1, 0)", Phase::Group::kStart},
     {"vm_start", "proxy_on_vm_start(1, _)", Phase::Group::kStart},
     {"configure", "proxy_on_configure(1, _)", Phase::Group::kStart},
     {"tick", "proxy_on_tick(1)", Phase::Group::kTick},
+    {"queue_ready", "proxy_on_queue_ready(1, $queue)", Phase::Group::kEvents},
+    {"http_call_response", "proxy_on_http_call_response(1, $http, _, 4, 0)", Phase::Group::kEvents},
+    {"grpc_receive_initial_metadata", "proxy_on_grpc_receive_initial_metadata(1, $grpc, _)", Phase::Group::kEvents},
+    {"grpc_receive", "proxy_on_grpc_receive(1, $grpc, 7)", Phase::Group::kEvents},
+    {"grpc_receive_trailing_metadata", "proxy_on_grpc_receive_trailing_metadata(1, $grpc, _)", Phase::Group::kEvents},
+    {"grpc_close", "proxy_on_grpc_close(1, $grpc, 0)", Phase::Group::kEvents},
     {"create", "proxy_on_context_create($stream, 1)", Phase::Group::kStream},
     {"request_headers", "proxy_on_request_headers($stream, _, 0)", Phase::Group::kStream},
     {"request_body", "proxy_on_request_body($stream, 4, _) held", Phase::Group::kStream},
@@ -42,7 +50,18 @@ constexpr Phase kPhases[] = {
     {"done", "proxy_on_done($stream)", Phase::Group::kStream},
     {"log", "proxy_on_log($stream)", Phase::Group::kStream},
     {"delete", "proxy_on_delete($stream)", Phase::Group::kStream},
+    {"create_connection", "proxy_on_context_create($connection, 1)", Phase::Group::kTcp},
+    {"new_connection", "proxy_on_new_connection($connection)", Phase::Group::kTcp},
+    {"downstream_data", "proxy_on_downstream_data($connection, 4, 0)", Phase::Group::kTcp},
+    {"upstream_data", "proxy_on_upstream_data($connection, 4, 0)", Phase::Group::kTcp},
+    {"downstream_close", "proxy_on_downstream_connection_close($connection, REMOTE)", Phase::Group::kTcp},
+    {"upstream_close", "proxy_on_upstream_connection_close($connection, LOCAL)", Phase::Group::kTcp},
+    {"done_connection", "proxy_on_done($connection)", Phase::Group::kTcp},
+    {"log_connection", "proxy_on_log($connection)", Phase::Group::kTcp},
+    {"delete_connection", "proxy_on_delete($connection)", Phase::Group::kTcp},
+    {"foreign_function", "proxy_on_foreign_function(1, 7, 4)", Phase::Group::kForeign},
 };
+using Group = Phase::Group;
 
 /// "BAD_ARGUMENT/OK": in strict and in lenient.
 std::string AnswerText(std::string_view cell) {
@@ -74,6 +93,7 @@ class PhaseTable {
     if (word == "nginx") return nginx_ = line, "";
     if (word == "abi") return abi_ = rest.empty() ? "" : std::string(line) + "\n", "";
     if (word == "phases") {
+      columns_.clear();
       while (!rest.empty()) columns_.emplace_back(Word(&rest));
       return "";
     }
@@ -86,41 +106,82 @@ class PhaseTable {
     return Add(call, cells);
   }
 
-  std::string Add(const std::string& call, const std::vector<std::string>& cells) {
+  std::string Add(std::string call, const std::vector<std::string>& cells) {
     const std::string function = call.substr(0, call.find('('));
     const abi::HostFunction* row = nullptr;
     for (const abi::HostFunction& one : proxy_wasm::HostFunctions())
       if (one.name == function) row = &one;
     if (row == nullptr) return "no host function \"" + function + "\"";
-    const bool trailers = Has("request_trailers") || Has("response_trailers");
-    std::string name = Slug(row->section) + "/" + Dashed(function) + (trailers ? ".phases-trailers" : ".phases");
+    const std::string table = file_.substr(0, file_.find('.'));
+    std::string name = Slug(row->section) + "/" + Dashed(function) + (table == "phases" ? ".phases" : ".phases-" + table);
     const auto same = std::count_if(cases_.begin(), cases_.end(), [&](const CaseText& one) { return one.name.starts_with(name); });
     if (same > 0) name += "-" + std::to_string(same + 1);
-    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_ + "ignore proxy_on_tick\n";
-    bool waited = false, requested = false;
-    std::string after;
-    for (const Phase& phase : kPhases) {
+    const std::string upstream = Dashed(function) + "-" + table + std::to_string(same);  // a name of its own: through NGINX all cases share one list of upstreams
+    std::string text = "about what " + function + " answers in each phase\n" + nginx_ + (nginx_.empty() ? "" : "\n") + abi_;
+    if (AddedTrailers()) text += "plugin p\nplugin q\n";
+    text += "ignore proxy_on_tick\n";
+    if (const size_t at = call.find("$silent"); at != call.npos) {
+      call.replace(at, 7, upstream + "-silent");
+      text += "cluster " + upstream + "-silent silent\n";
+    }
+    const bool events = HasGroup(Group::kEvents);
+    if (events) text += "cluster " + upstream + "-http http 200 {} \"body\"\ncluster " + upstream + "-grpc grpc 0 \"\" {\"x-meta\": \"1\"} {\"x-trail\": \"2\"} \"message\"\n";
+    auto cell = [&](const Phase& phase) {
       const auto at = std::find(columns_.begin(), columns_.end(), phase.name);
-      const bool asked = at != columns_.end();
-      if (phase.name == "configure" || asked) text += std::string(phase.block) + "\n";
+      return at == columns_.end() ? std::string("-") : cells[size_t(at - columns_.begin())];
+    };
+    std::set<Group> used;
+    bool creates = false;  // proxy_on_context_create is exported, so it is called for each context
+    for (const Phase& phase : kPhases) {
+      if (cell(phase) == "-") continue;
+      used.insert(phase.group);
+      creates = creates || phase.name.starts_with("create");
+    }
+    if (events) used.insert({Group::kTick, Group::kEvents});
+    for (const Phase& phase : kPhases) {
+      const bool asked = cell(phase) != "-";
+      const bool start = phase.name == "configure" || (creates && phase.name == "create_root");
+      const bool along = events && (phase.group == Group::kTick || phase.group == Group::kEvents);
+      const bool created = creates && phase.name.starts_with("create") && used.contains(phase.group);
+      if (!asked && !start && !along && !created) continue;
+      if (AddedTrailers() && phase.name == "response_trailers")
+        text += "q:proxy_on_response_body held\n  proxy_add_header_map_value(HTTP_RESPONSE_TRAILERS, \"x-trailer\", \"1\") -> OK\n";
+      text += std::string(phase.block) + "\n";
       if (phase.name == "configure") text += "  proxy_set_tick_period_milliseconds(5) -> OK\n";
-      if (phase.group == Phase::Group::kTick && asked) waited = true;
-      if (asked) text += "  " + call + AnswerText(cells[size_t(at - columns_.begin())]) + "\n";
-      if (phase.name == "tick" && asked) text += "  proxy_set_tick_period_milliseconds(0) -> OK\n";
-      requested = requested || (asked && phase.group == Phase::Group::kStream);
+      if (asked) text += "  " + call + AnswerText(cell(phase)) + "\n";
+      if (phase.name == "tick") text += "  proxy_set_tick_period_milliseconds(0) -> OK\n";
+      if (events) text += Begins(phase.name, upstream);
     }
-    if (waited) text += "wait 50\n";
-    if (requested) {
-      text += "request POST /path\nheader content-type: text/plain\n" + std::string(trailers ? "header transfer-encoding: chunked\n" : "") + "body body\n";
-      if (Has("request_trailers")) text += "trailer x-trailer: 1\n";
-      text += "upstream 200\nheader content-type: text/plain\n" + std::string(trailers ? "header transfer-encoding: chunked\n" : "") + "body text\n";
-      if (Has("response_trailers")) text += "trailer x-trailer: 1\n";
-      text += "expect-client 200\nbody text\n";
-    }
+    text += Traffic(used);
     cases_.push_back({std::move(name), std::move(text)});
     return "";
   }
+  /// What a block begins behind the call, so that each event follows from the one before it.
+  static std::string Begins(std::string_view phase, const std::string& upstream) {
+    if (phase == "tick") return "  proxy_register_shared_queue(\"phases\") -> OK $queue\n  proxy_enqueue_shared_queue($queue, \"item\") -> OK\n";
+    if (phase == "queue_ready") return "  proxy_http_call(\"" + upstream + "-http\", {\":method\": \"GET\", \":path\": \"/\", \":authority\": \"a\"}, \"\", {}, 5000) -> OK $http\n";
+    if (phase == "http_call_response") return "  proxy_grpc_stream(\"" + upstream + "-grpc\", \"test.Greeter\", \"Chat\", {}) -> OK $grpc\n  proxy_grpc_send($grpc, \"\", 1) -> OK\n";
+    return "";
+  }
+  std::string Traffic(const std::set<Group>& used) const {
+    std::string text;
+    if (used.contains(Group::kTick)) text += used.contains(Group::kEvents) ? "wait 200\n" : "wait 50\n";
+    if (used.contains(Group::kStream)) {
+      const bool trailers = Has("request_trailers");
+      text += "request POST /path\nheader content-type: text/plain\n" + std::string(trailers ? "header transfer-encoding: chunked\n" : "") + "body body\n";
+      if (trailers) text += "trailer x-trailer: 1\n";
+      text += "upstream 200\nheader content-type: text/plain\nbody text\nexpect-client 200\nbody text\n";
+    }
+    if (used.contains(Group::kTcp)) text += "tcp connect\ntcp client ping\ntcp expect-backend ping\ntcp backend pong\ntcp expect-client pong\ntcp client-close\n";
+    if (used.contains(Group::kForeign)) text += "foreign 7 call\n";
+    return text;
+  }
+  /// The trailers of a response are those that another plugin added: then any upstream will do.
+  bool AddedTrailers() const { return Has("response_trailers"); }
   bool Has(std::string_view phase) const { return std::find(columns_.begin(), columns_.end(), phase) != columns_.end(); }
+  bool HasGroup(Group group) const {
+    return std::any_of(std::begin(kPhases), std::end(kPhases), [&](const Phase& phase) { return phase.group == group && Has(phase.name); });
+  }
 
   const std::string file_;
   std::string nginx_, abi_;

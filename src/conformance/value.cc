@@ -131,7 +131,7 @@ Value Cursor::Take() {
   const char next = Peek();
   if (next == '"') {
     std::string bytes = TakeBytes();
-    return {.kind = Value::Kind::kBytes, .text = std::move(bytes)};
+    return {.kind = Eat("...") ? Value::Kind::kPrefix : Value::Kind::kBytes, .text = std::move(bytes)};
   }
   if (next == '{') return TakePairs();
   if (Eat("$")) return {.kind = Value::Kind::kVariable, .text = std::string(Name())};
@@ -176,6 +176,7 @@ std::string Written(const Value& value) {
     case Value::Kind::kNot: return "!" + std::to_string(value.number);
     case Value::Kind::kEnd: return "end" + (value.number == 0 ? "" : (value.number > 0 ? "+" : "") + std::to_string(value.number));
     case Value::Kind::kBytes: return Shown(value.text);
+    case Value::Kind::kPrefix: return Shown(value.text) + "...";
     case Value::Kind::kVariable: return "$" + value.text;
     case Value::Kind::kPairs:
     case Value::Kind::kSomePairs: break;

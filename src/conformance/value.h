@@ -17,6 +17,7 @@ struct Value {
     kNot,       ///< !NOT_FOUND: expected to be another number
     kEnd,       ///< end-4: the size of the guest's memory, and `number` more
     kBytes,     ///< "text", "x"*1000
+    kPrefix,    ///< "text"...: expected: bytes that begin so
     kPairs,     ///< {"name": "value"}: a serialized map
     kSomePairs, ///< {"name": "value", ...}: expected: a serialized map that has these pairs among others
     kVariable,  ///< $name: bound where it is seen first, equal to that afterwards

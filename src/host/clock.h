@@ -27,11 +27,14 @@ class ManualClock final : public Clock {
  public:
   static constexpr uint64_t kStartRealtimeNs = 1'700'000'000'000'000'000;
   static constexpr uint64_t kStartMonotonicNs = 1'000'000'000;
-  uint64_t RealtimeNs() override { return kStartRealtimeNs + passed_ns_; }
+  uint64_t RealtimeNs() override { return start_realtime_ns_ + passed_ns_; }
   uint64_t MonotonicNs() override { return kStartMonotonicNs + passed_ns_; }
   void AdvanceMs(uint64_t ms) { passed_ns_ += ms * 1'000'000; }
+  /// What it shows when nothing has passed; before it is used.
+  void set_start_realtime_ns(uint64_t ns) { start_realtime_ns_ = ns; }
 
  private:
+  uint64_t start_realtime_ns_ = kStartRealtimeNs;
   std::atomic<uint64_t> passed_ns_{0};
 };
 

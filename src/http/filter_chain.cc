@@ -33,6 +33,7 @@ FilterChain::FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugin
   void* room = inline_;
   if (plugins.size() > kInlineFilters) room = ::operator new(plugins.size() * sizeof(Slot), std::align_val_t(alignof(Slot)));
   slots_ = static_cast<Slot*>(room);
+  Busy busy(&busy_);  // what on_context_create answers or resets is the first event's verdict; the embedder is still being made
   for (Plugin* plugin : plugins) {
     Slot& slot = *new (slots_ + count_) Slot(*this, *plugin);
     ++count_;

@@ -800,6 +800,18 @@ TEST_F(FilterChainTest, HeadersAreWritableUntilTheEmbedderSentThem) {
   EXPECT_FALSE(a.stream().headers_writable(HeaderMapKind::kResponseHeaders));
 }
 
+// The embedder is still being made: it is woken for nothing, and the first event has the verdict.
+TEST_F(FilterChainTest, WhatIsDecidedAtCreationIsTheFirstVerdict) {
+  Add({}).on_create = [](HttpStream& stream) { stream.SendLocalResponse(Local(403)); };
+  Start();
+  EXPECT_EQ(chain->OnHeaders(kRequest, kEnd), Verdict::kLocalResponse);
+  EXPECT_EQ(chain->TakeLocalResponse().status, 403u);
+  plugins_[0]->on_create = [](HttpStream& stream) { stream.Reset(kRequest); };
+  Start();
+  EXPECT_EQ(chain->OnHeaders(kRequest, kEnd), Verdict::kReset);
+  EXPECT_TRUE(exchange.woken.empty());
+}
+
 TEST_F(FilterChainTest, AfterFinishNothingActs) {
   ScriptPlugin& a = Add({.request_headers = {Pause()}});
   Start();

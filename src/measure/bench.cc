@@ -1,6 +1,7 @@
 #include "measure/bench.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 
@@ -117,7 +118,7 @@ class Subject {
     }
     numbers.local = outcome.local;
     for (const auto& [name, value] : outcome.response.headers)
-      if (name == ":status") numbers.status = uint32_t(std::atoi(value.c_str()));
+      if (name == ":status") std::from_chars(value.data(), value.data() + value.size(), numbers.status);
     return {};
   }
   /// How many requests fill a round.

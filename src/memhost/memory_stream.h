@@ -34,6 +34,8 @@ class MemoryStream final : public HttpExchange {
   void FeedHeaders(Direction direction, EndOfStream end);
   void FeedBody(Direction direction, std::string_view chunk, EndOfStream end);
   void FeedTrailers(Direction direction);
+  /// Before FeedTrailers, where they did not come with the message.
+  void SetTrailers(Direction direction, HeaderList trailers) { side(direction).message.trailers = std::move(trailers); }
   /// Before FeedHeaders(kResponse): the headers and trailers of the upstream's response. Its body is yours to feed.
   void StartResponse(HttpMessage response);
   /// All of the request, or all of a response, chunk by chunk.

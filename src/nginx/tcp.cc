@@ -207,7 +207,7 @@ void NgxTcp::Finish() noexcept {
   const auto peer = [](bool ended) { return ended ? PeerType::kRemote : PeerType::kLocal; };
   const bool upstream_first = upstream_ended && !client_ended;
   if (upstream_there_ && upstream_first) chain_.OnClose(TcpSide::kUpstream, PeerType::kRemote);
-  chain_.OnClose(TcpSide::kDownstream, peer(client_ended && !closing_));
+  chain_.OnClose(TcpSide::kDownstream, peer(client_ended && (!closing_ || client_reset_)));
   if (upstream_there_) chain_.OnClose(TcpSide::kUpstream, peer(upstream_ended));
   chain_.Finish();
 }

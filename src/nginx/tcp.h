@@ -92,7 +92,8 @@ class NgxTcp final : public TcpExchange {
 
   ngx_stream_session_t* const s_;
   State state_ = State::kStart;
-  bool closing_ = false;      ///< a plugin closed, or failed: what has passed is flushed, the rest is dropped
+  bool closing_ = false;      ///< a plugin closed, or failed, or the client is gone: what has passed is flushed, the rest is dropped
+  bool client_reset_ = false; ///< ... the last of these
   ngx_event_t event_{};
   ngx_connection_t hold_connection_{};
   ngx_event_t hold_{};        ///< runs while the new connection is paused: an old worker does not exit meanwhile

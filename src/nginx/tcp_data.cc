@@ -32,7 +32,7 @@ ngx_int_t NgxTcp::Filter(ngx_chain_t* in, TcpSide side) noexcept {
   Way& way = this->way(side);
   for (; in != nullptr; in = in->next) {
     if (in->buf->last_buf) way.end_came = true;
-    if (way.end_came && side == TcpSide::kDownstream && s_->connection->read->error) closing_ = true;  // reset: nobody waits
+    if (way.end_came && side == TcpSide::kDownstream && s_->connection->read->error && !closing_) closing_ = client_reset_ = true;  // nobody waits
     if (ngx_buf_size(in->buf) == 0) continue;  // nginx takes it back at once
     ngx_chain_t* link = ngx_alloc_chain_link(s_->connection->pool);
     if (link == nullptr) return NGX_ERROR;

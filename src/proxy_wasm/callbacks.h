@@ -97,6 +97,8 @@ class Callbacks {
  public:
   /// An exported callback with another signature is an error that names both.
   static Result<Callbacks> Find(engine::Instance& instance);
+  /// As if it were not exported.
+  void Leave(Callback id) { functions_[size_t(id)] = {}; }
   const engine::Function& operator[](Callback id) const { return functions_[size_t(id)]; }
   /// Parameters of the exported one: 0.1.0 modules have fewer.
   uint8_t params(Callback id) const { return params_[size_t(id)]; }

@@ -6,6 +6,7 @@
 namespace weir::proxy_wasm {
 namespace {
 constexpr std::string_view kNoBuffer = "that buffer is not there in this phase";
+constexpr std::string_view kTooLong = "the limit of held bytes is reached (Limits::body_bytes)";
 constexpr std::string_view kUnknownBuffer = "no such buffer id";
 bool IsBody(BufferType buffer) { return uint32_t(buffer) < kDirections; }
 bool IsData(BufferType buffer) { return buffer == BufferType::kDownstreamData || buffer == BufferType::kUpstreamData; }
@@ -53,13 +54,12 @@ Answer<std::tuple<uint32_t, uint32_t>> HostCalls::GetBufferStatus(BufferType buf
 Status HostCalls::SetBufferBytes(BufferType buffer, uint32_t start, uint32_t size, std::string_view value) {
   if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
   if (IsData(buffer)) {
-    if (tcp() != nullptr && tcp()->ReplaceData(SideOf(buffer), start, size, value)) return Status::kOk;
-    return Refuse(Status::kNotFound, kNoBuffer);
+    if (tcp() == nullptr || !tcp()->data(SideOf(buffer))) return Refuse(Status::kNotFound, kNoBuffer);
+    return tcp()->ReplaceData(SideOf(buffer), start, size, value) ? Status::kOk : Refuse(Status::kBadArgument, kTooLong);
   }
   if (!IsBody(buffer)) return Refuse(Status::kBadArgument, "that buffer is read-only");
-  if (stream() == nullptr || !stream()->ReplaceBody(Direction(buffer), start, size, value))
-    return Refuse(Status::kNotFound, kNoBuffer);
-  return Status::kOk;
+  if (stream() == nullptr || !stream()->body(Direction(buffer))) return Refuse(Status::kNotFound, kNoBuffer);
+  return stream()->ReplaceBody(Direction(buffer), start, size, value) ? Status::kOk : Refuse(Status::kBadArgument, kTooLong);
 }
 
 // 0.1.0: of the VM in on_vm_start, else of the plugin.

@@ -75,6 +75,7 @@ FilterStatus Context::Event(Callback callback, uint64_t a, uint64_t b) {
   }
   if (vm_->pending()) [[unlikely]] plugin_.FinalizeReady();
   if (vm_ == nullptr) return FilterStatus::kFailed;
+  last_action_ = action;
   return action == uint32_t(Action::kContinue) ? FilterStatus::kContinue : FilterStatus::kPause;
 }
 
@@ -125,7 +126,7 @@ void Context::OnFinish() {
   const bool alive = vm_->Call(Callback::kOnDone, this, &completed, id_);
   asking_done_ = false;
   if (!alive) return plugin_.OnDeath(this, Name(Callback::kOnDone));
-  if (completed == 0 && !done_) {
+  if (completed == 0 && !done_ && plugin_.waits_for_done()) {
     pending_ = true;
     list().Add(*this);
     deadline_ns_ = plugin_.done_deadline_ns();

@@ -75,6 +75,8 @@ class Context final : public HttpFilter, public TcpFilter {
   void OnFinish() override;
 
   uint32_t id() const override { return id_; }
+  /// What the newest event answered, as the guest gave it; FilterStatus knows two values of it.
+  uint32_t last_action() const { return last_action_; }
   /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
   bool finishing() const { return finished_; }
   /// Null when this is a TCP connection, or the stream is gone without a snapshot; the next one the other way round.
@@ -110,6 +112,7 @@ class Context final : public HttpFilter, public TcpFilter {
   Context* before_ = nullptr;  ///< in its ContextList, while pending
   Context* after_ = nullptr;
   uint32_t id_;
+  uint32_t last_action_ = 0;
   bool finished_ = false;  ///< OnFinish was called
   bool asking_done_ = false;  ///< inside proxy_on_done
   bool done_ = false;      ///< proxy_done was called

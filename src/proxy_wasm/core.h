@@ -14,6 +14,8 @@
 
 namespace weir::proxy_wasm {
 
+struct Dialect;
+
 struct Core {
   Plugin& plugin;
   PluginSpec spec;
@@ -26,6 +28,7 @@ struct Core {
   std::set<std::string, std::less<>> said;  ///< reasons that are logged once; bounded by kSaidMax
   Groups groups = kAllGroups;               ///< of host functions, by spec.allow
   Statistics statistics{host.metrics, spec.name};
+  const Dialect* dialect = nullptr;         ///< of another host; null: ours
 
   /// The name space of shared data and queues.
   std::string_view space() const { return spec.vm_id.empty() ? spec.name : spec.vm_id; }

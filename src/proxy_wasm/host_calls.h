@@ -21,7 +21,7 @@ class Vm;
 struct Callout;
 struct Incoming;
 
-class HostCalls final : public CallState {
+class HostCalls : public CallState {
  public:
   using Abi = ProxyAbi;
   using Nothing = abi::HostOutcome;  ///< of a function without a result
@@ -33,6 +33,8 @@ class HostCalls final : public CallState {
   Core& core() { return core_; }
   const Context* effective() const { return effective_; }
   void set_in_vm_start(bool in) { in_vm_start_ = in; }
+  /// Before proxy_on_context_create of the plugin context; not in the start functions.
+  void set_plugin_context_exists() { plugin_context_exists_ = true; }
   /// The answer that the callback to come may read; null: none. It outlives the callback.
   void set_incoming(const Incoming* incoming) { incoming_ = incoming; }
 
@@ -108,6 +110,9 @@ class HostCalls final : public CallState {
   TcpStream* tcp();
   Stream* any_stream();
 
+ protected:
+  bool plugin_context_exists() const { return plugin_context_exists_; }
+
  private:
   /// Null: the map is not there in this phase. `known` false: no such map at all.
   HeaderMap* Map(MapType map, bool* known);
@@ -156,6 +161,7 @@ class HostCalls final : public CallState {
   Context* effective_ = nullptr;
   const Incoming* incoming_ = nullptr;
   bool in_vm_start_ = false;
+  bool plugin_context_exists_ = false;
   std::string key_;      ///< a lowered key, during one call
   std::string scratch_;  ///< bytes of an answer, during one call
   std::string why_;      ///< a reason that is no constant, during one call

@@ -92,16 +92,21 @@ Result<void> CheckModule(const Module& module, Version version, std::string_view
   return Error{ErrorCode::kLinkFailed, std::string(prefix) + "it exports no memory named \"memory\": link it with --export-memory"};
 }
 
-std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed) {
+std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed,
+                                           std::span<const abi::HostFunction> instead) {
   std::vector<engine::HostImport> imports;
-  for (const ExternInfo& import : module.imports()) {
-    for (const abi::HostFunction& row : RowsOf(import.module)) {
+  const auto add = [&](const ExternInfo& import, std::span<const abi::HostFunction> rows) {
+    for (const abi::HostFunction& row : rows) {
       if (row.name != import.name || !Offered(row, import.module, version)) continue;
       if (Plain(abi::Signature(row)) != Plain(import.signature)) continue;
       const bool refused = row.refused != nullptr && (Bit(GroupOf(row.extra)) & allowed) == 0;
       imports.push_back({import.module, row.name, row.types, row.results, refused ? row.refused : row.thunk});
-      break;
+      return true;
     }
+    return false;
+  };
+  for (const ExternInfo& import : module.imports()) {
+    if (import.module != kModule || !add(import, instead)) add(import, RowsOf(import.module));
   }
   return imports;
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "abi/host_function.h"
 #include "engine/instance.h"
 #include "proxy_wasm/statuses.h"
 #include "proxy_wasm/types.h"
@@ -20,6 +21,8 @@ std::string_view MarkerNames();
 Result<void> CheckModule(const Module& module, Version version, std::string_view prefix);
 
 /// The imports of a checked module, each with the row of the signature it has; refused are functions of groups that are not allowed.
-std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed = ~Groups{0});
+/// `instead`: rows that come before ours.
+std::vector<engine::HostImport> ImportsFor(const Module& module, Version version, Groups allowed = ~Groups{0},
+                                           std::span<const abi::HostFunction> instead = {});
 
 }  // namespace weir::proxy_wasm

@@ -26,12 +26,14 @@ ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
     : core_{*this, std::move(spec), host, *this, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
 
 Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
-                                                      PluginSpec spec, Host& host) {
+                                                      PluginSpec spec, Host& host, const Dialect* dialect) {
   std::unique_ptr<ProxyWasmPlugin> plugin(new ProxyWasmPlugin(std::move(spec), host, version));
+  plugin->core_.dialect = dialect;
   auto groups = GroupsOf(plugin->core_.spec.allow);
   if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
   plugin->core_.groups = *groups;
-  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups);
+  const std::span<const abi::HostFunction> instead = dialect != nullptr ? dialect->rows : std::span<const abi::HostFunction>();
+  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups, instead);
   auto linked = engine::Linked::Create(engine, std::move(module), imports, MakeObserver(host.witness));
   if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
   plugin->core_.linked = std::move(*linked);
@@ -48,6 +50,14 @@ ProxyWasmPlugin::~ProxyWasmPlugin() {
   if (vm_) vm_->Shutdown();
   core_.host.timers.SetTick(*this, 0);  // after the guest's last words, which may ask for either
   core_.host.queues.Forget(*this);
+}
+
+Result<void> ProxyWasmPlugin::Shutdown() {
+  const std::unique_ptr<Vm> vm = std::move(vm_);
+  if (!vm) return {};
+  vm->Shutdown();
+  if (vm->alive()) return {};
+  return Error{ErrorCode::kTrapped, core_.prefix() + "at the end of the plugin context: " + vm->trap().message};
 }
 
 Result<void> ProxyWasmPlugin::Spawn() {

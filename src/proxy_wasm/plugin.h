@@ -6,6 +6,7 @@
 
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
+#include "proxy_wasm/dialect.h"
 #include "proxy_wasm/vm.h"
 #include "weir/plugin.h"
 
@@ -29,7 +30,7 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
  public:
   /// The module's markers and imports are checked already. The error names the plugin.
   static Result<std::unique_ptr<Plugin>> Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
-                                              PluginSpec spec, Host& host);
+                                              PluginSpec spec, Host& host, const Dialect* dialect = nullptr);
   ~ProxyWasmPlugin() override;
 
   const PluginSpec& spec() const override { return core_.spec; }
@@ -40,6 +41,8 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
   void OnForeignFunction(uint32_t function_id, std::string_view arguments) override;
+  /// What the destructor does to the guest, with its failure: afterwards only spec() and stats() are of use.
+  Result<void> Shutdown();
 
   // For Context:
   /// The instance trapped in `where`. Every other stream that it served is told to apply its policy; `trigger` (may be null)
@@ -53,6 +56,7 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
     if (probing_ && context == probe_context_) [[unlikely]] Proved();
   }
   ContextPool& pool() { return pool_; }
+  bool waits_for_done() const { return core_.dialect == nullptr || !core_.dialect->ends_without_log; }
 
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);

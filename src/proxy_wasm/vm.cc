@@ -18,7 +18,9 @@ wasi::WasiContext WasiContextOf(Core& core) {
 
 Vm::Vm(Core& core)
     : core_(core),
-      calls_(core, *this),
+      own_calls_(core, *this),
+      other_calls_(core.dialect != nullptr ? core.dialect->make_calls(*core.dialect, core, *this) : OwnedCalls(nullptr, nullptr)),
+      calls_(other_calls_ ? *other_calls_ : own_calls_),
       wasi_(WasiContextOf(core)),
       selves_{&calls_, &wasi_},
       callouts_(core),
@@ -39,6 +41,7 @@ Result<void> Vm::Start() {
   auto callbacks = Callbacks::Find(*instance_);
   if (!callbacks) return Error{callbacks.error().code, core_.prefix() + callbacks.error().message};
   callbacks_ = *callbacks;
+  if (core_.dialect != nullptr && core_.dialect->ends_without_log) callbacks_.Leave(Callback::kOnLog);
   for (const CallbackRow& row : kCallbackRows)
     if (has(row.id)) core_.statistics.Has(row.id);
   WEIR_TRY_VOID(FindAllocator());
@@ -91,6 +94,7 @@ Result<void> Vm::RunStartFunctions() {
 
 Result<void> Vm::Configure() {
   const PluginSpec& spec = core_.spec;
+  calls_.set_plugin_context_exists();
   if (!Call(Callback::kOnContextCreate, nullptr, nullptr, kRootContextId, 0)) return Trapped(Name(Callback::kOnContextCreate));
   struct Step {
     Callback callback;

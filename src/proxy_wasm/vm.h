@@ -9,6 +9,7 @@
 #include "proxy_wasm/callouts.h"
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
+#include "proxy_wasm/dialect.h"
 #include "proxy_wasm/host_calls.h"
 #include "wasi/preview1.h"
 
@@ -75,7 +76,9 @@ class Vm {
   Error Trapped(std::string_view where) const;
 
   Core& core_;
-  HostCalls calls_;
+  HostCalls own_calls_;
+  OwnedCalls other_calls_;  ///< of a dialect; null: there is none
+  HostCalls& calls_;
   wasi::Preview1 wasi_;
   abi::Selves selves_;
   Callbacks callbacks_;

@@ -20,6 +20,7 @@ class Busy {
 TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint64_t held_bytes_max) noexcept
     : exchange_(exchange), held_bytes_max_(held_bytes_max) {
   slots_.reserve(plugins.size());
+  Busy busy(&busy_);  // what on_context_create closes is the first event's verdict; the embedder is still being made
   for (Plugin* plugin : plugins) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>(*this, *plugin));
     slot.filter_ = plugin->NewTcpFilter(slot);

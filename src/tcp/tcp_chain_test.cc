@@ -64,6 +64,13 @@ TEST_F(TcpChainTest, AsksInOrderDownstreamAndInReverseUpstream) {
                             "b up closed 1", "a up closed 1", "a finish", "b finish"}));
 }
 
+TEST_F(TcpChainTest, WhatIsClosedAtCreationIsTheFirstVerdict) {
+  a.closes_at_once = true;
+  EXPECT_EQ(Chain().OnNewConnection(), TcpVerdict::kClose);
+  EXPECT_FALSE(woken[0] || woken[1]);
+  EXPECT_TRUE(journal.empty());
+}
+
 TEST_F(TcpChainTest, PausedNewConnectionGoesOnWhenResumed) {
   a.connection = {kPause};
   EXPECT_EQ(Chain().OnNewConnection(), TcpVerdict::kPause);

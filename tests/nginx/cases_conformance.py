@@ -1,7 +1,8 @@
 """tests/conformance through NGINX: the guests and transcripts that `weir conformance --export` writes, in two NGINXes, one with
 statuses=lenient and one with strict. Each case has plugins and a server of its own there, on a unix socket; each runs with the newest
-version of the ABI that it is of. Cases that say `nginx no (…)` are counted, and left out."""
+version of the ABI that it is of. Cases that say `nginx no (…)` are counted, and left out. WEIR_CASES=NAME plays only those with that name."""
 import json
+import os
 import re
 import shutil
 import socket
@@ -9,11 +10,17 @@ import subprocess
 import tempfile
 import pathlib
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 from cases import case
+from cases_grpc import grpc
 from cases_scenarios import Exchange, Message, check
 from client import Connection
-from harness import Settings, free_port
+from conformance_peers import Connection as Tcp
+from conformance_peers import peer
+from harness import Settings
+from tcp import stream_block
 from upstream import Upstream
 
 SAID = re.compile(r"^\S+ \S+ \[\w+\] (\d+)#\d+: (?:\*\d+ )?weir: \[(\w+)\] (.*)$")
@@ -33,7 +40,7 @@ def runs(statuses):
     """One run a case: the newest ABI. The export's folder, which holds the guests, comes first."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-conformance-"))
     folder.chmod(0o755)
-    subprocess.run([Settings.weir, "conformance", "--export", folder], check=True, capture_output=True)
+    subprocess.run([Settings.weir, "conformance", "--filter", os.environ.get("WEIR_CASES", ""), "--export", folder], check=True, capture_output=True)
     chosen = {}
     for run in json.loads((folder / "cases.json").read_text()):
         if run["statuses"] == statuses:
@@ -77,43 +84,48 @@ def exchange(source):
     one.upstream = message((source["upstream"]["status"],), source["upstream"])
     client = source["expect_client"]
     one.expect_client = message((client["status"],), client)
+    one.expect_client.headers += [tuple(t) for t in client["trailers"]]  # a Connection has both in one list
     if upstream := source.get("expect_upstream"):
         one.expect_upstream = Message("nothing") if upstream == "nothing" else message((upstream["method"], upstream["target"]), upstream)
     return one
 
 
+def fits(wanted, said):
+    return len(wanted) == len(said) and re.fullmatch("\n".join(line["pattern"] for line in wanted), "\n".join(said))
+
+
 class Site:
     """One NGINX with all the cases of a mode."""
+    THREADS = 8  # that play cases, each with an upstream of its own: most of their time is waiting
 
     def __init__(self, t, folder, runs, body_bytes):
         self.t, self.folder, self.runs, self.failures, self.peers = t, folder, runs, [], []
+        self.upstreams = [Upstream() for _ in range(min(self.THREADS, len(runs)))]
         self.marks = {}  # case -> the line of the log at which each of its exchanges began
-        self.n = t.nginx()
+        self.build(body_bytes)
+
+    def chain(self, i):
+        return " ".join(f"c{i}_{p['name']}" for p in self.runs[i]["plugins"])
+
+    def clusters(self, run):
+        lines = []
+        for cluster in run["clusters"]:
+            server, line = peer(cluster, self.n.dir)
+            self.peers.append(server)
+            lines.append(line)
+        return lines
+
+    def build(self, body_bytes):
+        self.n = self.t.nginx()
         plugins, servers, clusters = [], [], []
         for i, run in enumerate(self.runs):
             plugins += plugin_lines(self.n, self.folder, run, f"c{i}_")
-            chain = " ".join(f"c{i}_{p['name']}" for p in run["plugins"])
-            clusters += [f"weir_cluster {c['name']} http://127.0.0.1:{self.peer(c)};" for c in run["clusters"]]
-            servers.append(f"server {{ listen unix:{self.n.dir}/c{i}; location / {{ weir {chain}; proxy_pass http://up; "
+            chain = self.chain(i)
+            clusters += self.clusters(run)
+            servers.append(f"server {{ listen unix:{self.n.dir}/c{i}; location / {{ weir {chain}; proxy_pass http://127.0.0.1:{self.upstream(i).port}; "
                            f"proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Connection \"\"; }} }}")
         most = f"weir_max_body {body_bytes};" if body_bytes else ""
         self.n.write("\n".join(plugins), http="\n".join([most, "client_max_body_size 100m;", *clusters, *servers]))
-
-    def peer(self, cluster):
-        """The port of a server that does as the case says."""
-        if cluster["kind"] == "http":
-            headers = [(n, v) for n, v in cluster["headers"] if not n.startswith(":")]
-            body = cluster["body"].encode("latin-1")
-            status = int(dict(map(tuple, cluster["headers"]))[":status"])
-            self.peers.append(Upstream())
-            self.peers[-1].script = (status, [*headers, ("content-length", len(body))], body)
-            return self.peers[-1].port
-        if cluster["kind"] == "silent":
-            listener = socket.create_server(("127.0.0.1", 0))
-            self.peers.append(listener)
-            return listener.getsockname()[1]
-        assert (cluster["kind"], cluster["failure"]) == ("failure", "connect"), f"no such server: {cluster}"
-        return free_port()
 
     def lines(self):
         """(plugin, text) of what plugins of the worker said; the canary's lines are the master's."""
@@ -126,20 +138,38 @@ class Site:
     def said(self, i, rows):
         return [match[0] for name, text in rows if name.startswith(f"c{i}_") and (match := MARKED.match(text))]
 
+    def upstream(self, i):
+        return self.upstreams[i % len(self.upstreams)]
+
     def play(self):
-        for i, run in enumerate(self.runs):
-            events = run["events"]
-            for at, event in enumerate(events):
-                if "wait_ms" in event:  # the last one is waited for with all the others'
-                    if at + 1 < len(events):
-                        time.sleep(event["wait_ms"] / 1000)
-                    continue
-                source = run["exchanges"][event["exchange"]]
-                self.marks.setdefault(i, []).append(len(self.lines()) if len(run["exchanges"]) > 1 else 0)
-                try:
-                    check(self.t, lambda timeout: Unix(f"{self.n.dir}/c{i}", timeout), exchange(source))
-                except (AssertionError, OSError) as e:
-                    self.failures.append(f"{run['name']} ({run['statuses']}): request of line {source['line']}: {e}")
+        def some(first):
+            for i in range(first, len(self.runs), len(self.upstreams)):
+                self.play_one(i)
+        with ThreadPoolExecutor(self.THREADS) as pool:
+            list(pool.map(some, range(len(self.upstreams))))
+
+    def play_one(self, i):
+        run = self.runs[i]
+        events = run["events"]
+        for at, event in enumerate(events):
+            if "wait_ms" in event:  # the last one is waited for with all the others'
+                if at + 1 < len(events):
+                    time.sleep(event["wait_ms"] / 1000)
+                continue
+            try:
+                self.event(i, event)
+            except (AssertionError, OSError) as e:
+                self.failures.append(f"{run['name']} ({run['statuses']}): {self.place(run, event)}: {e}")
+
+    @staticmethod
+    def place(run, event):
+        return f"request of line {run['exchanges'][event['exchange']]['line']}" if "exchange" in event else f"tcp {event['tcp']}"
+
+    def event(self, i, event):
+        run = self.runs[i]
+        source = run["exchanges"][event["exchange"]]
+        self.marks.setdefault(i, []).append(len(self.lines()) if len(run["exchanges"]) > 1 else 0)
+        check(SimpleNamespace(up=self.upstream(i)), lambda timeout: Unix(f"{self.n.dir}/c{i}", timeout), exchange(source))
 
     def judge(self, unloaded):
         """Compares the transcripts; `unloaded`: of those that go on after the plugin's end."""
@@ -158,8 +188,8 @@ class Site:
 
     def judge_one(self, i, run, rows):
         said, wanted = self.said(i, rows), run["transcript"]
-        if not re.fullmatch("\n".join(line["pattern"] for line in wanted), "\n".join(said)):
-            at = next((k for k, line in enumerate(wanted) if k >= len(said) or "(?P=" not in line["pattern"] and not re.fullmatch(line["pattern"], said[k])), len(wanted))
+        if not fits(wanted, said):
+            at = next((k for k in range(len(wanted)) if not fits(wanted[:k + 1], said[:k + 1])), len(wanted))
             expected = f"line {wanted[at]['line']}: {wanted[at]['text']}" if at < len(wanted) else "nothing more"
             self.failures.append(f"{run['name']} ({run['statuses']}): expected {expected}; got {said[at] if at < len(said) else 'nothing more'}")
         for at, source in enumerate(run["exchanges"]):
@@ -178,9 +208,34 @@ class Site:
         self.n.stop()
         self.n.process = None
         self.judge(unloaded=True)
-        for peer in self.peers:
-            peer.stop() if isinstance(peer, Upstream) else peer.close()
+        for server in self.peers + self.upstreams:
+            server.stop()
         return self.failures
+
+
+class TcpSite(Site):
+    """The same in stream{}."""
+
+    def build(self, body_bytes):
+        self.connections = []
+        self.n = self.t.nginx(module=False)
+        plugins, servers = [], []
+        for i, run in enumerate(self.runs):
+            plugins += plugin_lines(self.n, self.folder, run, f"c{i}_") + self.clusters(run)
+            self.connections.append(Tcp())
+            most = run["plugins"][0]["body_bytes"]
+            servers.append(f"server {{ listen 127.0.0.1:{self.connections[i].front}; weir {self.chain(i)}; proxy_pass 127.0.0.1:{self.connections[i].port}; "
+                           f"proxy_half_close on; {f'weir_max_data {most};' if most else ''} }}")
+        self.peers += self.connections
+        self.n.write(main=stream_block("\n".join(plugins + servers)))
+
+    def play_one(self, i):
+        super().play_one(i)
+        self.connections[i].stop()
+
+    def event(self, i, event):
+        problem = self.connections[i].do(event["tcp"], event["bytes"].encode("latin-1"))
+        assert not problem, problem
 
 
 def refuse(t, folder, i, run):
@@ -196,17 +251,20 @@ def refuse(t, folder, i, run):
 
 def play(t, statuses):
     folder, everything = runs(statuses)
-    mine = [r for r in everything if not r["not_nginx"]]
+    mine = [r for r in everything if not r["not_nginx"] and (grpc or not any(c["kind"] == "grpc" for c in r["clusters"]))]
     groups, failures = {}, []
+    tcp = [run for run in mine if any("tcp" in event for event in run["events"])]
     for run in mine:
-        if not run["expect_load"]:
+        if not run["expect_load"] and run not in tcp:
             groups.setdefault(run["plugins"][0]["body_bytes"], []).append(run)  # weir_max_body is one for all
     for body_bytes, group in sorted(groups.items()):
         failures += Site(t, folder, group, body_bytes).run()
+    if tcp:
+        failures += TcpSite(t, folder, tcp, 0).run()
     for i, run in enumerate(r for r in mine if r["expect_load"]):
         failures += refuse(t, folder, i, run)
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"     {len(mine)} conformance cases ran, {len(everything) - len(mine)} are marked `nginx no`")
+    print(f"     {len(mine)} conformance cases ran, {len(everything) - len(mine)} are marked `nginx no`{'' if grpc else ' or need grpcio'}")
     assert not failures, f"{len(failures)} failures\n" + "\n".join(failures)
 
 

@@ -128,6 +128,11 @@ def module():
     return found
 
 
+def stream_block(body, cache=True):
+    return f"""load_module {STREAM}; load_module {module()};
+stream {{ {f"weir_cache {Settings.cache};" if cache else ""} {body} }}"""
+
+
 def nginx(t, plugins, servers, backend=None, *, both=False, http_plugins="", locations="", cache=True, **more):
     """nginx with a stream{} block. `@NAME` in `servers` is a free port, the same each time; n.tcp[NAME] has it. `%B`: the backend."""
     ports = {}
@@ -137,8 +142,7 @@ def nginx(t, plugins, servers, backend=None, *, both=False, http_plugins="", loc
 
     def block():
         body = re.sub(r"@(\w+)", port, servers).replace("%B", f"127.0.0.1:{backend.port if backend else 1}")
-        return f"""load_module {STREAM}; load_module {module()};
-stream {{ {f"weir_cache {Settings.cache};" if cache else ""} {plugins} {body} }}"""
+        return stream_block(f"{plugins} {body}", cache)
     n = t.nginx(http_plugins, locations, main=block(), module=both, **more)
     n.tcp, n.again = ports, block
     return n

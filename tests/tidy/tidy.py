@@ -24,11 +24,13 @@ ARROWS = {
     "trace": {"base", "host", "memhost", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
+    "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
+    "measure": {"base", "engine", "http", "host", "memhost", "public"},
     "nginx": {"base", "http", "tcp", "host", "trace", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "trace", "scenario", "conformance", "public", "libraries"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "trace", "scenario", "conformance", "measure", "suite", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
-LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost)/")
+LIBRARIES = re.compile(r"^(CLI|yaml-cpp|boost|google|re2)/")
 LINES_MAX = 400      # look again; a file of tests or of tables may be longer
 LINES_MAX_TEST = 1000
 # Words that speak of one machine, or of a place a package came from.
