@@ -43,6 +43,7 @@ ASAN = {"ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=0", "UBS
 SUITES = [
     ("tidy", "line", [*PYTHON, "tests/tidy/tidy.py"], {}),
     ("unit", "ctest", ["build"], {}),
+    ("plugins", "line", [*PYTHON, "tests/suites/plugins.py"], {}),
     ("unit-asan", "ctest", ["build-asan"], ASAN),
     ("unit-tsan", "ctest", ["build-tsan"], {}),
     ("nginx", "junit", [*PYTHON, "tests/nginx/run.py", "--junit", "{junit}"], {}),

@@ -38,6 +38,8 @@ class Module {
   virtual std::span<const ExternInfo> exports() const = 0;
   virtual const void* code() const = 0;           ///< native code as it is mapped: Engine::Serialize's bytes
   virtual size_t code_bytes() const = 0;          ///< how much of it
+  /// SHA-256 of the Wasm that it was compiled from, in hex. Empty: not known.
+  virtual std::string_view code_id() const { return {}; }
   bool exports_function(std::string_view name) const;
 };
 
@@ -70,7 +72,8 @@ class Engine {
   /// Compiled code for Map: what Load puts into the cache.
   virtual Result<std::string> Serialize(const Module& module) = 0;
   /// Maps an artefact that this process's owner made and checked (also "/proc/self/fd/N"): native code, never from outside.
-  virtual Result<std::shared_ptr<const Module>> Map(const std::string& artefact_path, std::string_view name) = 0;
+  /// `code_id` is that of the module it was made of.
+  virtual Result<std::shared_ptr<const Module>> Map(const std::string& artefact_path, std::string_view name, std::string_view code_id = {}) = 0;
 };
 
 /// Reads a file whole. kNotFound or kIo, naming it.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -139,6 +140,14 @@ struct ForeignAnswer {
 using ForeignFunction = std::function<ForeignAnswer(Plugin& plugin, std::string_view argument)>;
 using ForeignFunctions = std::map<std::string, ForeignFunction, std::less<>>;
 
+/// Where Proxy-Wasm plugins that share a VM (SharesVm) find it; they fill it. One thread's, and it outlives them.
+struct VmPool {
+  struct Entry {
+    virtual ~Entry() = default;
+  };
+  std::vector<std::weak_ptr<Entry>> entries;
+};
+
 /// References outlive every plugin that was loaded with them.
 struct Host {
   Log& log;
@@ -149,6 +158,7 @@ struct Host {
   Timers& timers;
   const ForeignFunctions& foreign_functions;
   Calls& calls;
+  VmPool* vms = nullptr;       ///< null: no plugin shares its VM
   Witness* witness = nullptr;  ///< witness.h; null: nobody listens
   Clock* guest_clock = nullptr;  ///< what guests read in place of `clock`; null: that
   Random* random = nullptr;      ///< null: the system's

@@ -20,6 +20,7 @@ namespace weir {
 
 /// Everything that a guest can make grow. Reaching one is a value or an ended instance, never a crash.
 struct Limits {
+  bool operator==(const Limits&) const = default;
   uint64_t memory_bytes = 256ull << 20;      ///< linear memory of an instance; also bounds one uninterruptible memory.fill
   uint64_t table_elements = 1u << 20;        ///< all Go and Coraza tables are below 20,000
   uint32_t callback_ms = 50;                 ///< CPU time of a stream callback, tick or other event
@@ -53,6 +54,7 @@ enum class HeaderPause : uint8_t { kStream, kHeadersOnly };
 
 /// What a plugin may use of the host, by names. Each list that is absent allows everything of its kind.
 struct Allow {
+  bool operator==(const Allow&) const = default;
   std::optional<std::vector<std::string>> functions;  ///< groups of host functions: AllowGroups()
   std::optional<std::vector<std::string>> upstreams;  ///< that HTTP and gRPC calls may name
   std::optional<std::vector<std::string>> foreign;    ///< foreign functions
@@ -79,7 +81,7 @@ struct PluginSpec {
   std::string name;              ///< in logs, errors, metrics; the operator's
   std::string path;              ///< of the module, for messages
   std::string root_id;           ///< plugin_root_id
-  std::string vm_id;             ///< name space of shared data and queues; empty: the name
+  std::string vm_id;             ///< name space of shared data and queues, and whose VM this plugin shares (SharesVm); empty: the name, and none
   std::string configuration;     ///< bytes of on_configure
   std::string vm_configuration;  ///< bytes of on_vm_start
   std::vector<std::pair<std::string, std::string>> environment;
@@ -93,8 +95,13 @@ struct PluginSpec {
   Node node;                     ///< of all plugins of one embedder
 };
 
+/// Whether both, of one module, live in one VM of a worker: an equal vm_id that is not empty, and all that a VM is made with is equal (its
+/// configuration, environment, limits, `allow`, `statuses`, `stderr_level`). What is theirs may differ: name, root_id, configuration, on_error,
+/// on_buffer_full, header_pause, node.
+bool SharesVm(const PluginSpec& one, const PluginSpec& other);
+
 struct PluginStats {
-  uint64_t instances = 0;   ///< made since the start
+  uint64_t instances = 0;   ///< it was started in, since it was loaded
   uint64_t failures = 0;    ///< traps, deadlines, limits
   uint64_t streams = 0;
   uint64_t streams_refused = 0;  ///< while it was down: they got on_error

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/nearest_name.h"
+#include "cli/about.h"
 #include "cli/help_topics.h"
 #include "cli/plugin_flags.h"
 #include "cli/terminal.h"
@@ -14,91 +15,6 @@ namespace weir::cli {
 namespace {
 
 constexpr int kExitBad = 1, kExitUsage = 2;
-
-constexpr const char* kAbout = R"(weir runs WebAssembly plugins (Proxy-Wasm) in stock NGINX.
-
-Examples:
-  weir inspect plugin.wasm                       what is in it, and whether Weir runs it
-  weir check plugin.wasm                         what is wrong with it, and what to change
-  weir run --plugin plugin.wasm                  try it: http://127.0.0.1:8080, a built-in page behind it
-  weir run --plugin plugin.wasm --config plugin.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
-  weir run --file weir.yaml --watch              listeners, upstreams and a chain; reloads what changes
-  weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
-  weir help yaml                                 the keys of that file
-  weir bench plugin.wasm                         how fast it is, and where its time goes
-  weir conformance                               what of Proxy-Wasm works, shown case by case
-  weir trace weir.trace --replay                 what plugins did with real requests, done again
-)";
-constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.
-
-Examples:
-  weir run --plugin plugin.wasm
-  weir run --plugin auth.wasm --config auth.json --listen 127.0.0.1:8080 --to http://127.0.0.1:3000
-  weir run --plugin auth.wasm --config auth.json --plugin waf.wasm --memory 512m --timeout 2s --to http://127.0.0.1:3000
-  weir run --file weir.yaml --watch
-  weir run --file weir.yaml --print-config       shows the nginx.conf and ends
-
-Plugins run in the order given; each --config and the like belongs to the --plugin before it.
-Works as any user on ports from 1024. SIGTERM or Ctrl-C ends it; what follows -- goes to nginx.
-)";
-constexpr const char* kInspectAbout = R"(Says what a plugin is and whether Weir runs it, without running it.
-
-Examples:
-  weir inspect plugin.wasm
-  weir inspect plugin.wasm --json | jq '.imports[] | select(.offer != "works")'
-  weir inspect --properties                      what plugins can read: paths, types, where and when
-
-Exit code 0: Weir loads it; 1: it does not, and the reason is on standard error.
-)";
-
-constexpr const char* kCheckAbout = R"(Finds what is wrong with a plugin without running it.
-
-Examples:
-  weir check plugin.wasm
-  weir check plugin.wasm --fix                   what to change, in the SDK that it is made with
-  weir check build/*.wasm --strict               for CI: warnings fail, too
-  weir check plugin.wasm --json | jq -r '.findings[] | select(.severity == "error") | .message'
-  weir check --list                              every check
-
-Exit code 0: no error; 1: an error (with --strict: or a warning); 2: a file that is no module, or a wrong flag.
-)";
-
-constexpr const char* kBenchAbout = R"(Measures a plugin: requests in memory, through the chain that production has.
-
-Examples:
-  weir bench plugin.wasm                                   a GET, 3 seconds
-  weir bench plugin.wasm --config plugin.json -X POST -d @body.json -H 'content-type: application/json' --path /v1/items
-  weir bench new.wasm --against old.wasm                   in turns; the ratio with its 95 % confidence interval
-  weir bench plugin.wasm --flame plugin.svg                where its time goes, by function (keep the names: no strip)
-  weir bench plugin.wasm --json | jq .plugin.request_us
-
-Times are of this machine as it is now: compare versions in one run, not runs. docs/bench.md says what each number is.
-Exit code 0: measured; 1: the plugin failed at this request; 2: something given is wrong.
-)";
-
-constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.
-
-Examples:
-  weir conformance                               all of it, in seconds
-  weir conformance --filter http-fields          cases with that in their name; '*' and '?' as in a shell
-  weir conformance --filter get-status --show    their text
-  weir conformance --json | jq .rules            totals by rule
-  weir conformance --export cases                guests, traffic and transcripts, for other hosts
-
-Cases are texts: docs/conformance.md has their format. Exit code 0: all pass; 1: one does not.
-)";
-
-constexpr const char* kTraceAbout = R"(Shows what plugins saw and did for real requests (weir_record in nginx.conf), or plays it again.
-
-Examples:
-  weir trace weir.trace                          all of it, for a person
-  weir trace weir.trace --id 4711.1763750401-12  one request
-  weir trace weir.trace --replay                 against the plugins that were recorded: no difference
-  weir trace weir.trace --plugin new.wasm        against another version: the first difference
-  weir trace weir.trace --plugin auth=new.wasm --ignore log
-
-No NGINX and no upstream is needed: the plugin sees what it saw then. Exit code 0: printed, or no difference; 1: a difference; 2: bad input.
-)";
 
 // In the list of commands the first line of each is enough; `weir COMMAND --help` has the rest.
 class ShortCommands : public CLI::Formatter {
@@ -128,6 +44,56 @@ void AddRun(CLI::App& app, Request& request, RunFlags& flags) {
   run->add_flag("--watch", request.run.watch, "reload on change of a file; a bad version is printed, the old one keeps serving");
 }
 
+// A request, what the upstream answers to it, and what those answer whom plugins call.
+void AddMessageFlags(CLI::App& command, RequestOptions& out) {
+  command.add_option("--method,-X", out.method, "method (default GET, with a body POST)")->type_name("METHOD");
+  AddMany(command, "--header,-H", out.headers, "header; may be repeated", "'NAME: VALUE'");
+  command.add_option("--data,-d", out.body, "body: a text, or @FILE")->type_name("TEXT|@FILE");
+  command.add_option("--chunk", out.chunk, "the body arrives in parts of that size")->type_name("SIZE");
+  AddMany(command, "--trailer", out.trailers, "trailer; may be repeated", "'NAME: VALUE'");
+  AddMany(command, "--property", out.properties, "what a plugin reads by that path (weir inspect --properties), or an ngx. variable", "PATH=VALUE");
+  const char* const kResponse = "What the upstream answers";
+  command.add_option("--response-status", out.response_status, "status (default 200)")->type_name("STATUS")->group(kResponse);
+  AddMany(command, "--response-header", out.response_headers, "header; may be repeated", "'NAME: VALUE'")->group(kResponse);
+  command.add_option("--response-body", out.response_body, "body: a text, or @FILE")->type_name("TEXT|@FILE")->group(kResponse);
+  command.add_option("--response-chunk", out.response_chunk, "the body arrives in parts of that size")->type_name("SIZE")->group(kResponse);
+  AddMany(command, "--response-trailer", out.response_trailers, "trailer; may be repeated", "'NAME: VALUE'")->group(kResponse);
+  command.add_option("--response", out.response_file, "all of it from a file, as curl -i writes it")->type_name("FILE")->group(kResponse);
+  const char* const kCalls = "What plugins call";
+  AddMany(command, "--answer", out.answers, "an answer: 'authz=200 granted', authz=timeout, authz=never, 'greeter=grpc:0 hi'; may be repeated", "NAME=ANSWER")->group(kCalls);
+  command.add_option("--answers", out.answers_file, "answers from a YAML or JSON file (docs/request.md)")->type_name("FILE")->group(kCalls);
+  AddMany(command, "--cluster", out.clusters, "a real upstream, as in weir run", "NAME=URL")->group(kCalls);
+  AddMany(command, "--allow-host", out.allow_hosts, "a real host that plugins may call by its name", "HOST")->group(kCalls);
+}
+
+void AddRequest(CLI::App& app, Request& all, RunFlags& flags) {
+  CLI::App* command = app.add_subcommand("request", kRequestAbout)->callback([&] { all.command = Command::kRequest; });
+  RequestOptions& out = all.request;
+  command->add_option("target", out.target, "path, or http://HOST/PATH (default /)")->type_name("PATH");
+  AddPluginFlags(*command, flags.of_request);
+  AddMessageFlags(*command, out);
+  command->add_option("--wait", out.wait, "how long a paused request is waited for, by the plugins' clock (default 10s)")->type_name("TIME");
+  command->add_option("--times", out.times, "the same request so often, to the same plugins")->type_name("N")->check(CLI::Range(1, 10000));
+  command->add_option("--log-level", out.log_level, "the least level of logs that is kept (default info)")->type_name("trace|debug|info|warn|error|critical");
+  command->add_flag("--explain", out.explain, "show each callback and host call with arguments, status and the reason of a refusal");
+  command->add_flag("--json", out.json, "for programs");
+}
+
+void AddBench(CLI::App& app, Request& all) {
+  BenchRequest& out = all.bench;
+  CLI::App* command = app.add_subcommand("bench", kBenchAbout)->callback([&] { all.command = Command::kBench; });
+  command->add_option("file", out.file, "the plugin")->required()->type_name("FILE.wasm");
+  AddOptionFlags(*command, out.options, "Of the plugin");
+  command->add_option("--against", out.against, "another version, measured in turns with it")->type_name("FILE.wasm");
+  command->add_option("--against-config", out.against_config, "its configuration (default: the same)")->type_name("FILE");
+  command->add_option("--seconds", out.seconds, "of requests (default 3; 0.1 to 600)")->check(CLI::Range(0.1, 600.0))->type_name("N");
+  command->add_option("--flame", out.flame, "write a flame graph of the guest's functions")->type_name("FILE.svg");
+  command->add_option("--folded", out.folded, "write the same as text: a stack a line, with its samples")->type_name("FILE");
+  command->add_flag("--json", out.json, "for programs");
+  command->add_option("--path", out.request.target, "path of the request, or http://HOST/PATH (default /)")->type_name("PATH");
+  AddMessageFlags(*command, out.request);
+}
+
 void AddRest(CLI::App& app, Request& request) {
   CLI::App* inspect = app.add_subcommand("inspect", kInspectAbout)->callback([&] { request.command = Command::kInspect; });
   CLI::Option* file = inspect->add_option("file", request.inspect.file, "the plugin")->type_name("FILE.wasm");
@@ -145,24 +111,6 @@ void AddRest(CLI::App& app, Request& request) {
   check->add_option("--max-compile", request.check.max_compile, "compiling that takes longer is warned of (default 5s)")->type_name("TIME");
   check->add_flag("--no-compile", request.check.no_compile, "leave out what needs the compiler");
   check->add_flag("--list", request.check.list, "list the checks");
-
-  BenchRequest& bench_request = request.bench;
-  CLI::App* bench = app.add_subcommand("bench", kBenchAbout)->callback([&] { request.command = Command::kBench; });
-  bench->add_option("file", bench_request.file, "the plugin")->required()->type_name("FILE.wasm");
-  bench->add_option("--config", bench_request.config, "a file with its configuration")->type_name("FILE");
-  bench->add_option("--against", bench_request.against, "another version, measured in turns with it")->type_name("FILE.wasm");
-  bench->add_option("--against-config", bench_request.against_config, "its configuration (default: the same)")->type_name("FILE");
-  bench->add_option("--seconds", bench_request.seconds, "of requests (default 3; 0.1 to 600)")->check(CLI::Range(0.1, 600.0))->type_name("N");
-  bench->add_option("--flame", bench_request.flame, "write a flame graph of the guest's functions")->type_name("FILE.svg");
-  bench->add_option("--folded", bench_request.folded, "write the same as text: a stack a line, with its samples")->type_name("FILE");
-  bench->add_flag("--json", bench_request.json, "for programs");
-  bench->add_option("--method,-X", bench_request.method, "default: GET, with --data POST")->type_name("METHOD")->group("The request");
-  bench->add_option("--path", bench_request.path, "default: /")->type_name("PATH")->group("The request");
-  AddMany(*bench, "--header,-H", bench_request.headers, "'name: value'; may be repeated", "HEADER")->group("The request");
-  bench->add_option("--data,-d", bench_request.data, "its body; @FILE: a file's bytes")->type_name("TEXT")->group("The request");
-  bench->add_option("--response-status", bench_request.response_status, "default: 200")->check(CLI::Range(200, 599))->type_name("N")->group("The upstream's response");
-  AddMany(*bench, "--response-header", bench_request.response_headers, "'name: value'; may be repeated", "HEADER")->group("The upstream's response");
-  bench->add_option("--response-body", bench_request.response_body, "default: hello; @FILE: a file's bytes")->type_name("TEXT")->group("The upstream's response");
 
   CLI::App* suite = app.add_subcommand("conformance", kConformanceAbout)->callback([&] { request.command = Command::kConformance; });
   suite->add_option("--filter", request.conformance.filter, "only cases whose name has this in it, or fits this pattern")->type_name("PATTERN");
@@ -276,10 +224,15 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
-    case Command::kBench: return Bench(request.bench);
+    case Command::kBench:
+      request.bench.request.plugins = {{.name = "plugin", .file = AbsolutePath(request.bench.file), .options = OptionsOf(request.bench.options)}};
+      return Bench(request.bench);
     case Command::kTest:
       if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
       return Test(request.test);
+    case Command::kRequest:
+      if (const Result<void> finished = FinishRequest(app, flags, request); !finished) return UsageError(app, finished.error().message);
+      return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
     case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
@@ -329,6 +282,8 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
   app->get_formatter()->column_width(34);
   AddRun(*app, request, flags);
   AddTest(*app, request, test_flags);
+  AddRequest(*app, request, flags);
+  AddBench(*app, request);
   AddRest(*app, request);
   return app;
 }
@@ -383,6 +338,12 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
     listener.address = address->ForNginx();
     out.config.listeners.push_back(listener);
   }
+  return {};
+}
+
+Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request) {
+  WEIR_TRY(request.request.plugins, PluginsInOrder(*app.get_subcommand("request"), flags.of_request));
+  if (request.request.plugins.empty()) return Usage("nothing to ask: give --plugin FILE.wasm");
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
+#include "cli/request.h"
 #include "cli/run.h"
 #include "cli/test.h"
 #include "cli/trace.h"
@@ -23,7 +24,9 @@ namespace weir::cli {
 
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
-enum class Command : unsigned char { kNone, kRun, kTest, kBench, kInspect, kCheck, kConformance, kTrace, kCompletion, kMan, kHelp };
+enum class Command : unsigned char {
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kInspect, kConformance, kTrace, kCompletion, kMan, kHelp,
+};
 
 /// What the command line asked for.
 struct Request {
@@ -32,6 +35,7 @@ struct Request {
   BenchRequest bench;
   InspectRequest inspect;
   CheckRequest check;
+  RequestOptions request;
   ConformanceRequest conformance;
   TestRequest test;
   TraceRequest trace;
@@ -40,7 +44,8 @@ struct Request {
 
 /// Flags as given, before they become a RunRequest.
 struct RunFlags {
-  PluginFlags of_plugins;
+  PluginFlags of_plugins;  ///< of weir run
+  PluginFlags of_request;
   std::vector<std::string> listen, clusters, allow_hosts;
   std::string to, file, certificate, key;
   bool http2 = false;
@@ -61,6 +66,8 @@ Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& requ
 void AddTest(CLI::App& app, Request& request, TestFlags& flags);
 /// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
 Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);
+/// After a successful parse of `weir request`: its plugins.
+Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request);
 
 std::string ManPage(const CLI::App& app);
 /// "bash", "zsh" or "fish".

@@ -19,56 +19,25 @@ using namespace measure;
 constexpr int kExitFailed = 1, kExitUsage = 2;
 constexpr uint32_t kProfileHz = 2000;
 
-/// A header as curl takes it: "name: value", "name:".
-Result<std::pair<std::string, std::string>> ParseHeader(const std::string& text) {
-  const size_t colon = text.find(':', 1);
-  if (colon == text.npos) return Error{ErrorCode::kInvalidArgument, "header \"" + Printable(text) + "\": write it as \"name: value\""};
-  std::string name = text.substr(0, colon);
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? char(c | 0x20) : c;
-  const size_t begin = text.find_first_not_of(" \t", colon + 1);
-  return std::pair(std::move(name), begin == text.npos ? std::string() : text.substr(begin));
-}
-Result<HeaderList> ParseHeaders(const std::vector<std::string>& texts) {
-  HeaderList headers;
-  for (const std::string& text : texts) {
-    WEIR_TRY(auto header, ParseHeader(text));
-    headers.push_back(std::move(header));
-  }
-  return headers;
-}
-/// A text, or "@FILE": its bytes.
-Result<std::string> TextOrFile(const std::string& given) {
-  if (!given.starts_with('@')) return given;
-  return ReadFile(given.substr(1));
-}
-
-Result<BenchSubject> LoadSubject(const std::string& file, const std::string& config) {
-  BenchSubject subject;
-  WEIR_TRY(subject.wasm, ReadFile(file));
-  subject.spec.name = "plugin";
-  subject.spec.path = file;
-  if (!config.empty()) {
-    WEIR_TRY(subject.spec.configuration, ReadFile(config));
-  }
-  return subject;
-}
-
 Result<BenchPlan> PlanOf(const BenchRequest& request) {
+  WEIR_TRY(RequestPlan given, PlanRequest(request.request));
   BenchPlan plan;
-  WEIR_TRY(plan.subject, LoadSubject(request.file, request.config));
+  plan.subject.spec = given.plugins.front();
+  plan.subject.spec.path = request.file;
+  WEIR_TRY(plan.subject.wasm, ReadFile(request.file));
   if (!request.against.empty()) {
-    WEIR_TRY(auto against, LoadSubject(request.against, request.against_config.empty() ? request.config : request.against_config));
-    plan.against = std::move(against);
+    plan.against = plan.subject;
+    plan.against->spec.path = request.against;
+    WEIR_TRY(plan.against->wasm, ReadFile(request.against));
+    if (!request.against_config.empty()) {
+      WEIR_TRY(plan.against->spec.configuration, ReadFile(request.against_config));
+    }
   }
-  WEIR_TRY(const HeaderList headers, ParseHeaders(request.headers));
-  WEIR_TRY(const HeaderList response_headers, ParseHeaders(request.response_headers));
-  WEIR_TRY(const std::string data, TextOrFile(request.data));
-  WEIR_TRY(const std::string response_body, TextOrFile(request.response_body));
-  const std::string method = !request.method.empty() ? request.method : data.empty() ? "GET" : "POST";
-  plan.request.headers = RequestHeaders(method, request.path, headers);
-  if (!data.empty()) plan.request.body = {data};
-  plan.response.headers = ResponseHeaders(request.response_status, response_headers);
-  if (!response_body.empty()) plan.response.body = {response_body};
+  if (given.real_calls) return Error{ErrorCode::kInvalidArgument, "--cluster and --allow-host: a network is not measured; --answer NAME=ANSWER answers calls in memory"};
+  plan.request = std::move(given.request);
+  plan.response = std::move(given.response);
+  plan.given = std::move(given.given);
+  plan.answers = std::move(given.answers);
   plan.seconds = request.seconds;
   plan.profile_hz = request.flame.empty() && request.folded.empty() ? 0 : kProfileHz;
   return plan;
@@ -94,7 +63,7 @@ void PrintSubject(const SubjectNumbers& it, const Interval& embedder) {
   for (const HostCallNumbers& row : it.host_calls) std::printf("  %-44s %9.4g\n", row.name.c_str(), row.per_request);
   if (it.host_calls.empty()) std::printf("  none\n");
   std::printf("\n  guest memory %s", BytesText(it.memory_bytes_end).c_str());
-  if (it.memory_bytes_end > it.memory_bytes_start) std::printf(", %s more than after its start: with more requests, does it go on?", BytesText(it.memory_bytes_end - it.memory_bytes_start).c_str());
+  if (it.memory_bytes_end > it.memory_bytes_start) std::printf(", %s more than after the first requests: with more of them, does it go on?", BytesText(it.memory_bytes_end - it.memory_bytes_start).c_str());
   std::printf("; a request takes %.4g allocations for answers of the host, %.4g bytes\n\n", it.allocations_per_request, it.allocated_bytes_per_request);
 }
 
@@ -172,6 +141,7 @@ int Bench(const BenchRequest& request) {
   if (!WriteText(request.folded, FoldedStacks(report->profile))) return kExitUsage;
   if (request.flame.empty()) return 0;
   if (!WriteText(request.flame, FlameGraph(report->profile, report->subject.name))) return kExitUsage;
+  std::fflush(stdout);
   Note("flame graph of " + std::to_string(report->profile_samples) + " samples: " + request.flame + " (open it in a browser)");
   return 0;
 }

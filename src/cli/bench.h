@@ -4,20 +4,17 @@
 #include <string>
 #include <vector>
 
-#include "weir/result.h"
+#include "cli/request.h"
 
 namespace weir::cli {
 
 struct BenchRequest {
-  std::string file, config;                  ///< the plugin, and a file with its configuration
-  std::string against, against_config;       ///< another version; its configuration, when it is another
-  std::string method, path = "/", data;      ///< the request; `data` "@FILE": a file's bytes
-  std::vector<std::string> headers;          ///< "name: value"
-  uint32_t response_status = 200;
-  std::vector<std::string> response_headers;
-  std::string response_body = "hello\n";     ///< "@FILE": a file's bytes
+  RequestOptions request;                       ///< its one plugin is the one that is measured
+  std::string file;                             ///< of that plugin, and its options by row of PluginOptions(), as given
+  std::vector<std::vector<std::string>> options;
+  std::string against, against_config;          ///< another version; its configuration, where it is another
   double seconds = 3;
-  std::string flame, folded;                 ///< files to write
+  std::string flame, folded;                    ///< files to write
   bool json = false;
 };
 

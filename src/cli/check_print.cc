@@ -90,10 +90,10 @@ Result<CheckLimits> LimitsOf(const CheckRequest& request) {
     limits.size_bytes = *size;
   }
   if (!request.max_compile.empty()) {
-    PluginSpec time;
-    if (!scenarios::SetPluginOption(&time, "timeout", request.max_compile).empty())
+    const auto time_ms = scenarios::Milliseconds(request.max_compile);
+    if (!time_ms)
       return Error{ErrorCode::kInvalidArgument, "--max-compile " + request.max_compile + ": wants a time such as 500ms or 5s"};
-    limits.compile_ms = time.limits.callback_ms;
+    limits.compile_ms = *time_ms;
   }
   return limits;
 }

@@ -162,6 +162,10 @@ json::object RunOf(const Run& run, const std::vector<std::string>& wasm) {
       events.push_back(json::object{{"foreign", event.id}, {"bytes", Latin1(event.bytes)}});
       continue;
     }
+    if (event.kind == conformance::Event::Kind::kMetric) {
+      events.push_back(json::object{{"metric", event.bytes}});
+      continue;
+    }
     if (event.kind == conformance::Event::Kind::kTcp) {
       events.push_back(json::object{{"tcp", event.what}, {"bytes", Latin1(event.bytes)}});
       continue;

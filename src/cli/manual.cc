@@ -76,7 +76,13 @@ std::string FirstLine(const std::string& text) { return text.substr(0, text.find
 // What a flag or argument takes: "FILE.wasm" completes files, "closed|open" these words.
 bool TakesFile(const CLI::Option& option) {
   const std::string type = option.get_type_name();
-  return type.starts_with("FILE") || type.ends_with(".yaml");
+  return type.find("FILE") != type.npos || type.ends_with(".yaml");
+}
+// Whether what stands without a flag is a file.
+bool TakesFiles(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options())
+    if (option->get_lnames().empty() && option->get_snames().empty() && TakesFile(*option)) return true;
+  return false;
 }
 std::vector<std::string> WordsOf(const CLI::Option& option) {
   std::vector<std::string> words;
@@ -84,7 +90,9 @@ std::vector<std::string> WordsOf(const CLI::Option& option) {
   if (type.find('|') == type.npos) return words;
   for (size_t begin = 0; begin <= type.size();) {
     const size_t end = std::min(type.find('|', begin), type.size());
-    words.push_back(type.substr(begin, end - begin));
+    const std::string word = type.substr(begin, end - begin);
+    const bool stands_for_something = word.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != word.npos;  // "N|auto"
+    if (!stands_for_something) words.push_back(word);
     begin = end + 1;
   }
   return words;
@@ -106,8 +114,9 @@ std::string BashValues(const CLI::App& app) {
 }
 
 std::string Bash(const CLI::App& app) {
-  std::string cases;
+  std::string cases, with_files;
   for (const CLI::App* command : Commands(app)) {
+    if (TakesFiles(*command)) with_files += (with_files.empty() ? "" : "|") + command->get_name();
     cases += "    " + command->get_name() + ") words=\"" + Join(FlagsOf(*command)) + "\";;\n";
   }
   return "# bash completion of weir: weir completion bash > /etc/bash_completion.d/weir\n"
@@ -126,7 +135,7 @@ std::string Bash(const CLI::App& app) {
          "    completion:completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return;;\n"
          "  esac\n"
          "  case \"$command\" in\n" + cases + "  esac\n"
-         "  if [[ $command == inspect && $cur != -* ]]; then\n"
+         "  if [[ $command == @(" + with_files + ") && $cur != -* ]]; then\n"
          "    compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\"))\n"
          "    return\n"
          "  fi\n"
@@ -170,7 +179,7 @@ std::string Zsh(const CLI::App& app) {
       arguments += " " + Quote(spec);
     }
     std::string positional;
-    if (command->get_name() == "inspect") positional = " '1:plugin:_files'";
+    if (TakesFiles(*command)) positional = " '*:plugin:_files'";
     if (command->get_name() == "completion") positional = " '1:shell:(bash zsh fish)'";
     if (command->get_name() == "help") positional = " '1:topic:(" + Join(Topics(app)) + ")'";
     cases += "    " + command->get_name() + ") _arguments" + arguments + positional + ";;\n";
@@ -199,7 +208,7 @@ std::string Fish(const CLI::App& app) {
       out += within + " -l " + option->get_lnames().front() + (takes_value ? " -r" : "") + (takes_value && TakesFile(*option) ? " -F" : "") +
              (words.empty() ? "" : " -a " + Quote(Join(words))) + " -d " + Quote(option->get_description(), "\\") + "\n";
     }
-    if (name == "inspect") out += within + " -F\n";
+    if (TakesFiles(*command)) out += within + " -F\n";
     if (name == "completion") out += within + " -a 'bash zsh fish'\n";
     if (name == "help") out += within + " -a " + Quote(Join(Topics(app))) + "\n";
   }

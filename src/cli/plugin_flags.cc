@@ -37,15 +37,28 @@ CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::st
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+void AddOptionFlags(CLI::App& app, std::vector<std::vector<std::string>>& options, const std::string& group) {
+  options.resize(PluginOptions().size());
+  for (size_t i = 0; i < PluginOptions().size(); ++i) {
+    const PluginOption& option = PluginOptions()[i];
+    AddMany(app, "--" + FlagOf(option.name), options[i], std::string(option.help), std::string(option.value))->group(group);
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> OptionsOf(const std::vector<std::vector<std::string>>& options) {
+  std::vector<std::pair<std::string, std::string>> given;
+  for (size_t row = 0; row < options.size(); ++row) {
+    const std::string_view name = PluginOptions()[row].name;
+    for (const std::string& value : options[row]) given.emplace_back(name, name == "config" ? AbsolutePath(value) : value);
+  }
+  return given;
+}
+
 void AddPluginFlags(CLI::App& app, PluginFlags& flags) {
   constexpr const char* kGroup = "Of the plugin before it";
   AddMany(app, "--plugin", flags.plugins, "a plugin; repeat it for a chain", "FILE.wasm");
   AddMany(app, "--name", flags.names, "name of the plugin before it (default: from its file)", "NAME")->group(kGroup);
-  flags.options.resize(PluginOptions().size());
-  for (size_t i = 0; i < PluginOptions().size(); ++i) {
-    const PluginOption& option = PluginOptions()[i];
-    AddMany(app, "--" + FlagOf(option.name), flags.options[i], std::string(option.help), std::string(option.value))->group(kGroup);
-  }
+  AddOptionFlags(app, flags.options, kGroup);
 }
 
 // CLI11 keeps values by option; parse_order() has the option of each value in the order given.

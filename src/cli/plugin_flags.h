@@ -24,6 +24,9 @@ CLI::Option* AddMany(CLI::App& app, const std::string& flag, std::vector<std::st
                      const std::string& value_name);
 /// `flags` outlive the parsing.
 void AddPluginFlags(CLI::App& app, PluginFlags& flags);
+/// The options of one plugin, without --plugin: by row of PluginOptions(), as given; and what was given.
+void AddOptionFlags(CLI::App& app, std::vector<std::vector<std::string>>& options, const std::string& group);
+std::vector<std::pair<std::string, std::string>> OptionsOf(const std::vector<std::vector<std::string>>& options);
 /// The plugins as they stood on the command line of `app`, each with its options and a name of its own.
 Result<std::vector<RunPlugin>> PluginsInOrder(const CLI::App& app, const PluginFlags& flags);
 std::string AbsolutePath(const std::string& path);

@@ -19,7 +19,7 @@ constexpr PluginOption kPluginOptions[] = {
     {"config", "FILE", "configuration file, given to the plugin as it is"},
     {"config_inline", "TEXT", "configuration in place"},
     {"root_id", "ID", "plugin_root_id: which of its plugins a module runs (C++, AssemblyScript)"},
-    {"vm_id", "ID", "name space of shared data and queues (default: the plugin's name)"},
+    {"vm_id", "ID", "name space of shared data and queues (default: the plugin's name); plugins of one module with the same one share their VM"},
     {"vm_config", "TEXT", "configuration given to on_vm_start"},
     {"env", "NAME=VALUE", "environment variable of the plugin; may be repeated", kMany},
     {"memory", "SIZE", "limit of an instance's memory (default 256m)"},

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "cli/app.h"
+#include "cli/plugin_flags.h"
 #include "scenario/text.h"
 
 namespace weir::cli {

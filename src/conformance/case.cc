@@ -62,11 +62,13 @@ class Parser {
     if (word == "expect-load") return ExpectLoad(rest);
     if (word == "config") return Config(rest);
     if (word == "tcp") return TcpLine(rest);
+    if (word == "expect-metric") return MetricLine(rest);
     if (word == "foreign") return ForeignLine(rest);
     if (word == "cluster") return ClusterLine(rest);
     if (word == "exports" || word == "ignore") return Exports(word, rest);
     if (word == "no-allocator") return With(rest, [](CasePlugin& plugin) { plugin.allocator = false; });
     if (word == "wat") return Wat(rest);
+    if (word == "guest") return GuestOf(rest);
     return BlockLine(line);
   }
 
@@ -160,6 +162,12 @@ class Parser {
     wat_plugin_ = size_t(Find(name) - case_.plugins.data());
     return in_wat_ = true, "";
   }
+  std::string GuestOf(std::string_view rest) {
+    const std::string_view name = Word(&rest);
+    const CasePlugin* other = Find(rest);
+    if (other == nullptr || rest == name) return "guest wants the names of two plugins, the second of which has the guest";
+    return With(name, [&](CasePlugin& plugin) { plugin.guest_of = size_t(other - case_.plugins.data()); });
+  }
   std::string ExpectLoad(std::string_view rest) {
     const auto text = scenarios::Text(rest);
     if (!text || text->empty()) return "expect-load wants a part of the error";
@@ -174,6 +182,13 @@ class Parser {
     Event event{.kind = Event::Kind::kForeign, .line = number_};
     event.id = uint32_t(*id);
     event.bytes = *bytes;
+    return case_.events.push_back(std::move(event)), "";
+  }
+  std::string MetricLine(std::string_view rest) {
+    if (rest.find(' ') == rest.npos) return "expect-metric wants NAME{LABELS} VALUE";
+    EnsurePlugin();
+    Event event{.kind = Event::Kind::kMetric, .line = number_};
+    event.bytes = rest;
     return case_.events.push_back(std::move(event)), "";
   }
   std::string TcpLine(std::string_view rest) {
@@ -253,7 +268,7 @@ class Parser {
     }
     block.held = at.Eat("held");
     if (!at.error.empty() || !at.Done()) return at.error.empty() ? "unexpected: " + std::string(at.rest()) : at.error;
-    Narrow(row->versions);
+    possible_ &= row->versions;
     for (const Value& value : block.args) Note(block.plugin, value);
     case_.blocks.push_back(std::move(block));
     top_ = current_ = case_.blocks.size() - 1;
@@ -294,7 +309,7 @@ class Parser {
       if (value.kind == Value::Kind::kPrefix || value.kind == Value::Kind::kSomePairs) return "only what is expected may end with ...";
     for (const auto* values : {&step.args, &step.strict.outputs, &step.lenient.outputs})
       for (const Value& value : *values) Note(block.plugin, value);
-    if (step.module == proxy_wasm::kModule) Narrow(step.row->versions);
+    if (step.module == proxy_wasm::kModule) possible_ &= step.row->versions;
     return block.steps.push_back(std::move(step)), "";
   }
 
@@ -348,7 +363,6 @@ class Parser {
     while (at.error.empty() && !at.Done() && !at.rest().starts_with("lenient")) answer.outputs.push_back(at.Take());
   }
 
-  void Narrow(uint8_t versions) { possible_ &= versions; }
   void Note(size_t plugin, const Value& value) {
     auto& names = case_.plugins[plugin].variables;
     if (value.kind == Value::Kind::kVariable && std::find(names.begin(), names.end(), value.text) == names.end()) names.push_back(value.text);

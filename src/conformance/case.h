@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,7 @@ struct Block {
 struct CasePlugin {
   PluginSpec spec;
   std::string wat;              ///< a guest of its own; empty: made of the blocks
+  std::optional<size_t> guest_of;  ///< index of the plugin whose guest it has
   std::vector<std::string> exports, ignored, variables;
   bool allocator = true;
 };
@@ -65,11 +67,11 @@ struct Cluster {
 
 /// What the runner does, in order.
 struct Event {
-  enum class Kind : uint8_t { kExchange, kWait, kTcp, kForeign } kind;
+  enum class Kind : uint8_t { kExchange, kWait, kTcp, kForeign, kMetric } kind;
   size_t exchange = 0;
   uint64_t wait_ms = 0;
   int line = 0;                 ///< kTcp: the line, what happens ("connect", "client" …) and its bytes
-  std::string what = {}, bytes = {};
+  std::string what = {}, bytes = {};  ///< kMetric: the line of the metrics
   uint32_t id = 0;              ///< kForeign: the function
 };
 

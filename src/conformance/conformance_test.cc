@@ -40,6 +40,7 @@ TEST(Case, ErrorsNameFileAndLine) {
       {"about a\nproxy_on_tick\n  proxy_log(INFO, \"x\"...) -> OK", ":3: only what is expected may end with ..."},
       {"about a\nproxy_on_tick(1, 2)", ":2: proxy_on_tick has 1 arguments"},
       {"about a\nproxy_on_tick\n  return 1\n  trap", ":4: nothing comes behind return"},
+      {"about a\nexpect-metric x", ":2: expect-metric wants NAME{LABELS} VALUE"},
       {"about a\nabi 0.3.0", ":2: abi wants 0.1.0, 0.2.0 or 0.2.1"},
       {"about a\nnginx no", ":2: nginx wants: no (the reason)"},
       {"about a\nplugin q\nplugin q", ":3: plugin wants a name that is not there yet"},
@@ -79,6 +80,9 @@ TEST(Runner, SaysWhatIsNotAsExpected) {
   EXPECT_NE(first(get + "OK {\"1\": \"2\", ...}" + end), "(passed)");
   EXPECT_NE(first("about a\nproxy_on_request_headers(_, 99, _)" + end), "(passed)");
   EXPECT_NE(first("about a\nproxy_on_tick" + end), "(passed)");
+  const std::string metric = "about a\nproxy_on_request_headers" + end + "\nexpect-metric weir_plugin_streams_total{plugin=\"p\"} ";
+  EXPECT_EQ(first(metric + "1"), "(passed)");
+  EXPECT_EQ(first(metric + "2"), "metric of line 6: wanted weir_plugin_streams_total{plugin=\"p\"} 2, got weir_plugin_streams_total{plugin=\"p\"} 1");
   EXPECT_NE(first("about a\nexports proxy_on_request_headers" + end), "(passed)");
   EXPECT_NE(first("about a\nproxy_on_response_headers\nproxy_on_request_headers" + end), "(passed)");
   EXPECT_NE(first("about a\nexpect-load anything\nproxy_on_request_headers" + end), "(passed)");

@@ -311,6 +311,7 @@ class Writer {
 }  // namespace
 
 std::string GuestWat(const Case& one, size_t plugin, Version version) {
+  plugin = one.plugins[plugin].guest_of.value_or(plugin);
   std::string own = one.plugins[plugin].wat;
   if (own.empty()) return Writer(one, plugin, version).Run();
   if (const size_t at = own.find(kMarker); at != own.npos) own.replace(at, kMarker.size(), MarkerOf(version));

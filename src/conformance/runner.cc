@@ -3,6 +3,7 @@
 #include "conformance/guest.h"
 #include "conformance/judge.h"
 #include "engine/instance.h"
+#include "host/prometheus.h"
 #include "memhost/memory_tcp.h"
 #include "scenario/run.h"
 
@@ -20,6 +21,21 @@ void Wait(MemoryHost& world, uint64_t ms) {
   }
   const uint64_t now_ns = world.clock().MonotonicNs();
   if (now_ns < end_ns) world.clock().AdvanceMs((end_ns - now_ns) / 1'000'000);
+}
+
+/// As Prometheus reads them. Histograms of plugins are left out: in one process they have no buckets.
+std::string MetricsOf(MemoryHost& world) {
+  std::vector<MetricReading> defined;
+  for (const auto& one : world.metrics().Read())
+    if (one.type != MetricType::kHistogram) defined.push_back({one.name, one.type, {one.value}});
+  return PrometheusText(world.metrics().ReadOwn(), defined, {});
+}
+/// What is wrong, or empty.
+std::string CheckMetric(MemoryHost& world, const Event& event) {
+  const std::string text = "\n" + MetricsOf(world), series = "\n" + event.bytes.substr(0, event.bytes.rfind(' ') + 1);
+  if (text.find("\n" + event.bytes + "\n") != text.npos) return "";
+  const size_t at = text.find(series);
+  return "wanted " + event.bytes + ", got " + (at == text.npos ? "none of that name" : text.substr(at + 1, text.find('\n', at + 1) - at - 1));
 }
 
 /// Foreign functions of an embedder, for the cases of proxy_call_foreign_function.
@@ -155,6 +171,10 @@ std::vector<std::string> Runner::Play(const Run& run) {
   for (const Event& event : one.events) {
     if (event.kind == Event::Kind::kWait) {
       Wait(world, event.wait_ms);
+      continue;
+    }
+    if (event.kind == Event::Kind::kMetric) {
+      if (std::string problem = CheckMetric(world, event); !problem.empty()) problems.push_back("metric of line " + std::to_string(event.line) + ": " + problem);
       continue;
     }
     if (event.kind == Event::Kind::kForeign) {

@@ -128,7 +128,7 @@ Result<Engine::Loaded> EngineImpl::Load(std::string_view wasm, std::string_view 
     const Fd fd(openat(directory.get(), file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (fd.get() >= 0 && Undamaged(fd.get(), key)) {
       // Wasmtime refuses what is of another version or configuration: then it is made anew.
-      if (auto module = Map("/proc/self/fd/" + std::to_string(fd.get()), name)) {
+      if (auto module = Map("/proc/self/fd/" + std::to_string(fd.get()), name, Hex(Sha256({wasm})))) {
         loaded.module = *std::move(module);
         loaded.from_cache = true;
         loaded.artefact = cache.directory + "/" + file;

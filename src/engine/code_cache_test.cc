@@ -63,6 +63,8 @@ TEST_F(CacheTest, CompilesOnceThenMaps) {
   auto other = NewEngine();
   const auto second = Load(*other);
   EXPECT_TRUE(second.from_cache);
+  EXPECT_EQ(first.module->code_id().size(), 64u);
+  EXPECT_EQ(second.module->code_id(), first.module->code_id());
   EXPECT_EQ(second.artefact, first.artefact);
   EXPECT_EQ(Files(), 1u) << "no leftovers";
   const auto third = Load(*engine_);

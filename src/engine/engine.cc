@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/sha256.h"
 #include "engine/cpu_features.h"
 #include "engine/engine_impl.h"
 #include "engine/wasm_bytes.h"
@@ -141,7 +142,7 @@ Result<std::shared_ptr<const Module>> EngineImpl::Compile(std::string_view wasm,
   if (ErrorPtr error{wasmtime_module_new(get(), reinterpret_cast<const uint8_t*>(wasm.data()), wasm.size(), &module)}) {
     return Error{ErrorCode::kInvalidModule, std::string(name) + ": does not compile: " + OneLine(Message(*error))};
   }
-  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name));
+  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name, Hex(Sha256({wasm}))));
 }
 
 Result<std::string> EngineImpl::Serialize(const Module& module) {
@@ -152,12 +153,12 @@ Result<std::string> EngineImpl::Serialize(const Module& module) {
   return Take(&bytes);
 }
 
-Result<std::shared_ptr<const Module>> EngineImpl::Map(const std::string& artefact_path, std::string_view name) {
+Result<std::shared_ptr<const Module>> EngineImpl::Map(const std::string& artefact_path, std::string_view name, std::string_view code_id) {
   wasmtime_module_t* module = nullptr;
   if (ErrorPtr error{wasmtime_module_deserialize_file(get(), artefact_path.c_str(), &module)}) {
     return Error{ErrorCode::kInvalidModule, artefact_path + ": is no compiled code for this engine: " + OneLine(Message(*error))};
   }
-  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name));
+  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name, code_id));
 }
 
 }  // namespace engine

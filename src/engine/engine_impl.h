@@ -12,17 +12,18 @@ namespace weir::engine {
 
 class ModuleImpl final : public Module {
  public:
-  ModuleImpl(ModulePtr module, std::string_view name);
+  ModuleImpl(ModulePtr module, std::string_view name, std::string_view code_id);
   const std::string& name() const override { return name_; }
   std::span<const ExternInfo> imports() const override { return imports_; }
   std::span<const ExternInfo> exports() const override { return exports_; }
   const void* code() const override;
   size_t code_bytes() const override;
+  std::string_view code_id() const override { return code_id_; }
   wasmtime_module_t* get() const { return module_.get(); }
 
  private:
   ModulePtr module_;
-  std::string name_;
+  std::string name_, code_id_;
   std::vector<ExternInfo> imports_, exports_;
 };
 
@@ -33,7 +34,7 @@ class EngineImpl final : public Engine {
   Result<std::shared_ptr<const Module>> Compile(std::string_view wasm, std::string_view name) override;
   Result<Loaded> Load(std::string_view wasm, std::string_view name, const CodeCache& cache) override;
   Result<std::string> Serialize(const Module& module) override;
-  Result<std::shared_ptr<const Module>> Map(const std::string& artefact_path, std::string_view name) override;
+  Result<std::shared_ptr<const Module>> Map(const std::string& artefact_path, std::string_view name, std::string_view code_id) override;
 
   wasm_engine_t* get() const { return engine_.get(); }
   Ticker& ticker() { return ticker_; }

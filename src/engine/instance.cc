@@ -267,13 +267,14 @@ class ObservedInstance final : public InstanceImpl {
   using InstanceImpl::InstanceImpl;
   Result<Function> Find(std::string_view name, std::span<const ValType> params, std::span<const ValType> results) override {
     auto function = InstanceImpl::Find(name, params, results);
-    if (function && function->exists) names_.emplace_back(*function, name);
+    if (function && function->exists) {
+      function->observed = static_cast<uint32_t>(names_.size());
+      names_.emplace_back(name);
+    }
     return function;
   }
   bool Call(const Function& function, RawValue* slots, size_t count, uint32_t budget_ms) override {
-    std::string_view name;
-    for (const auto& [known, known_name] : names_)
-      if (std::memcmp(known.handle, function.handle, sizeof known.handle) == 0) name = known_name;
+    const std::string& name = names_[function.observed];
     observer()->OnCall(*this, name, {slots, count});
     const bool ok = InstanceImpl::Call(function, slots, count, budget_ms);
     observer()->OnReturn(*this, name, slots[0], ok);
@@ -281,7 +282,7 @@ class ObservedInstance final : public InstanceImpl {
   }
 
  private:
-  std::vector<std::pair<Function, std::string>> names_;
+  std::vector<std::string> names_;  ///< that were found
 };
 
 InstanceImpl& InstanceOf(wasmtime_caller_t* caller) {

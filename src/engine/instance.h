@@ -126,6 +126,7 @@ class Linked {
 struct Function {
   uint64_t handle[2] = {0, 0};
   bool exists = false;
+  uint32_t observed = 0;  ///< of an observed instance: by which name it was found; two exports may be one function
   explicit operator bool() const { return exists; }
 };
 

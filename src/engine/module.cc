@@ -34,7 +34,8 @@ ExternInfo Info(const wasm_externtype_t& type, const wasm_name_t* module, const 
 
 }  // namespace
 
-ModuleImpl::ModuleImpl(ModulePtr module, std::string_view name) : module_(std::move(module)), name_(name) {
+ModuleImpl::ModuleImpl(ModulePtr module, std::string_view name, std::string_view code_id)
+    : module_(std::move(module)), name_(name), code_id_(code_id) {
   wasm_importtype_vec_t imports;
   wasmtime_module_imports(get(), &imports);
   imports_.reserve(imports.size);

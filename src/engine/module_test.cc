@@ -116,9 +116,11 @@ TEST(Engine, MapsItsOwnCodeFromAMemfd) {
   ASSERT_GE(fd, 0);
   ASSERT_EQ(write(fd, code->data(), code->size()), static_cast<ssize_t>(code->size()));
   auto other = NewEngine();
-  auto mapped = other->Map("/proc/self/fd/" + std::to_string(fd), "m.wasm");
+  auto mapped = other->Map("/proc/self/fd/" + std::to_string(fd), "m.wasm", (*module)->code_id());
   close(fd);
   ASSERT_TRUE(mapped) << mapped.error().message;
+  EXPECT_EQ((*module)->code_id().size(), 64u);
+  EXPECT_EQ((*mapped)->code_id(), (*module)->code_id());
   auto linked = Linked::Create(*other, *mapped, {});
   ASSERT_TRUE(linked);
   auto instance = Instance::Create(**linked, nullptr, {}, 100);

@@ -48,6 +48,23 @@ uint64_t InProcessMetrics::Get(uint32_t id) {
   return cell ? cell->value.load(std::memory_order_relaxed) : 0;
 }
 
+OwnCell* InProcessMetrics::Own(OwnMetric metric, std::string_view labels) {
+  std::lock_guard lock(mutex_);
+  auto& cells = own_[{metric, std::string(labels)}];
+  if (!cells) cells = std::make_unique<OwnCell[]>(CellsOf(RowOf(metric).kind));
+  return cells.get();
+}
+
+std::vector<OwnReading> InProcessMetrics::ReadOwn() {
+  std::lock_guard lock(mutex_);
+  std::vector<OwnReading> all;
+  for (const auto& [key, cells] : own_) {
+    OwnReading& one = all.emplace_back(OwnReading{key.first, key.second, {}});
+    for (size_t i = 0; i < CellsOf(RowOf(key.first).kind); ++i) one.cells.push_back(cells[i].value());
+  }
+  return all;
+}
+
 std::vector<InProcessMetrics::Reading> InProcessMetrics::Read() {
   std::lock_guard lock(mutex_);
   std::vector<Reading> all;

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "host/metric_shape.h"
 #include "weir/host.h"
 
 namespace weir {
@@ -26,6 +28,7 @@ class InProcessMetrics final : public Metrics {
   void Record(uint32_t id, uint64_t value) override;
   /// Counter and gauge: the value. Histogram: how many values were recorded.
   uint64_t Get(uint32_t id) override;
+  OwnCell* Own(OwnMetric metric, std::string_view labels) override;
 
   struct Reading {
     std::string name;
@@ -33,8 +36,9 @@ class InProcessMetrics final : public Metrics {
     uint64_t value;  ///< as Get
     uint64_t sum;    ///< of a histogram's values
   };
-  /// All of them, by name.
+  /// All that plugins defined, by name.
   std::vector<Reading> Read();
+  std::vector<OwnReading> ReadOwn();
 
  private:
   struct Cell {
@@ -51,6 +55,7 @@ class InProcessMetrics final : public Metrics {
   std::vector<Cell> cells_;  ///< id - 1; never resized, so that a reader needs no lock
   std::atomic<uint32_t> count_{0};
   std::map<std::string, uint32_t, std::less<>> ids_;
+  std::map<std::pair<OwnMetric, std::string>, std::unique_ptr<OwnCell[]>> own_;
 };
 
 }  // namespace weir

@@ -38,11 +38,15 @@ FilterChain::FilterChain(HttpExchange& exchange, std::span<Plugin* const> plugin
     Slot& slot = *new (slots_ + count_) Slot(*this, *plugin);
     ++count_;
     slot.filter_ = plugin->NewHttpFilter(slot);
-    if (slot.filter_) [[likely]] continue;
-    const PluginSpec& spec = plugin->spec();
-    slot.state_ = spec.on_error == OnError::kOpen ? SlotState::kGone : SlotState::kDown;
-    exchange_.OnNote(ChainNote::kPluginDown, spec.name);
+    if (!slot.filter_) [[unlikely]] SetDown(slot);
   }
+  made_ = true;
+}
+
+void FilterChain::SetDown(Slot& slot) {
+  const PluginSpec& spec = slot.plugin_.spec();
+  slot.state_ = spec.on_error == OnError::kOpen ? SlotState::kGone : SlotState::kDown;
+  exchange_.OnNote(ChainNote::kPluginDown, spec.name);
 }
 
 FilterChain::~FilterChain() {

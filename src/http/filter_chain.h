@@ -173,6 +173,8 @@ class FilterChain {
   Verdict Settle(Direction direction, bool headers_had_left, BodyOut* out);
   bool BufferFull(Slot& slot, Direction direction, Gate& gate);
   void ApplyFailure(Slot& slot);
+  /// There is no instance for this stream: the plugin's first event, if any, applies its OnError.
+  void SetDown(Slot& slot);
   bool Answer(LocalResponse response, std::string_view plugin);
   void RecordReset(Direction direction);
   void Record(Outcome outcome, Direction direction);
@@ -183,6 +185,7 @@ class FilterChain {
   size_t count_ = 0;
   Path paths_[kDirections];
   Outcome outcome_ = Outcome::kNone;
+  bool made_ = false;         ///< all filters are there
   bool busy_ = false;         ///< inside an event: what is recorded comes out as its verdict, without a Wake
   bool local_given_ = false;  ///< the first local response won, taken or not
   bool finished_ = false;

@@ -143,6 +143,7 @@ void FilterChain::Slot::ClearRouteCache() {
 
 void FilterChain::Slot::Fail() {
   if (state_ == SlotState::kGone) return;
+  if (!chain_.made_) return chain_.SetDown(*this);  // a plugin behind it, which shares its VM, trapped at its creation
   if (chain_.finished_ || gate(Direction::kRequest).deciding || gate(Direction::kResponse).deciding) {
     failed_ = true;  // Decide() applies it when the event returns; Finish() passes it over
     return;

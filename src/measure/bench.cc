@@ -15,7 +15,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 constexpr double kRoundSeconds = 0.02;
 constexpr int kStarts = 5, kCountedRequests = 20;
-constexpr double kTimedSeconds = 1;
+constexpr double kTimedSecondsMax = 1;
 
 double Ms(SteadyClock::time_point since) { return std::chrono::duration<double, std::milli>(SteadyClock::now() - since).count(); }
 double Seconds(SteadyClock::time_point since) { return Ms(since) / 1000; }
@@ -60,8 +60,9 @@ class Bench {
   }
   explicit Bench(const BenchPlan& plan) : plan_(plan), upstream_([&](const HttpMessage&) { return plan.response; }), world_(LogLevel::kWarn) {
     world_.set_tracing(false);
+    for (const auto& [upstream, script] : plan.answers) world_.scripted_calls().Script(upstream, script);
   }
-  StreamOutcome Request() { return RunStream(world_, chain_, plan_.request, upstream_); }
+  StreamOutcome Request() { return RunStream(world_, chain_, plan_.request, upstream_, kStreamWaitMs, plan_.given); }
   /// Mean µs of a request.
   double Round(uint64_t requests) {
     const auto begun = SteadyClock::now();
@@ -134,10 +135,10 @@ class Subject {
   Result<void> Callbacks() {
     Meter meter(false);
     WEIR_TRY(auto timed, Bench::Make(engine_, module_, plan_, of_.spec, &meter));
-    numbers.memory_bytes_start = meter.memory_bytes;
     (void)timed->RunFor(0.05);
+    numbers.memory_bytes_start = meter.memory_bytes;
     meter.counting = true;
-    const uint64_t requests = timed->RunFor(kTimedSeconds);
+    const uint64_t requests = timed->RunFor(std::min(plan_.seconds, kTimedSecondsMax));
     meter.counting = false;
     for (auto& [name, values] : meter.callbacks)
       numbers.callbacks.push_back({name, double(values.size()) / double(requests), Summarize(values)});

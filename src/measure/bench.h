@@ -19,6 +19,8 @@ struct BenchSubject {
 
 struct BenchPlan {
   HttpMessage request, response;
+  GivenProperties given;
+  std::vector<std::pair<std::string, CallScript>> answers;  ///< to the calls of plugins, by upstream
   BenchSubject subject;
   std::optional<BenchSubject> against;  ///< another version, measured in turns with the first
   double seconds = 3;                   ///< of requests, in all rounds of a subject; the rest comes on top
@@ -47,7 +49,7 @@ struct SubjectNumbers {
   std::vector<HostCallNumbers> host_calls;
   double host_calls_per_request = 0;
   double allocations_per_request = 0, allocated_bytes_per_request = 0;  ///< by the host, in the guest's memory
-  uint64_t memory_bytes_start = 0, memory_bytes_end = 0;                ///< linear memory, after start and after all requests
+  uint64_t memory_bytes_start = 0, memory_bytes_end = 0;                ///< linear memory, after the first requests and after all
   uint64_t requests = 0;
   uint32_t status = 0;           ///< of the response that the client got
   bool local = false;            ///< a plugin made it

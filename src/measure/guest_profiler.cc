@@ -15,6 +15,9 @@
 
 namespace weir::measure {
 
+/// A word of the stack, whosever it is.
+__attribute__((no_sanitize("address", "thread"))) static uintptr_t WordAt(uintptr_t at) { return *reinterpret_cast<const uintptr_t*>(at); }
+
 /// What the handler writes: no memory is taken, no lock.
 struct GuestProfiler::Sampler {
   static constexpr size_t kWords = 4u << 20;    ///< of all samples
@@ -36,22 +39,18 @@ struct GuestProfiler::Sampler {
 };
 std::atomic<GuestProfiler::Sampler*> GuestProfiler::Sampler::current = nullptr;  // a signal handler has nothing else to go by
 
-#if defined(__SANITIZE_ADDRESS__)
-__attribute__((no_sanitize("address")))
-#endif
-void GuestProfiler::Sampler::Take(const ucontext_t& context) {
+__attribute__((no_sanitize("address", "thread"))) void GuestProfiler::Sampler::Take(const ucontext_t& context) {
   const auto* registers = context.uc_mcontext.gregs;
   uintptr_t pc = uintptr_t(registers[REG_RIP]), frame = uintptr_t(registers[REG_RBP]), stack = uintptr_t(registers[REG_RSP]);
-  const auto word = [](uintptr_t at) { return *reinterpret_cast<const uintptr_t*>(at); };
   const auto readable = [&](uintptr_t at) { return at % sizeof(uintptr_t) == 0 && at >= stack && at + 2 * sizeof(uintptr_t) <= stack_end; };
   const bool host = !symbols.Contains(pc);
   if (host) {  // the host keeps no frame pointers everywhere: the first address of the guest's code, and the frame pointer below it
     uintptr_t at = (stack + sizeof(uintptr_t) - 1) / sizeof(uintptr_t) * sizeof(uintptr_t);
     frame = 0;
     for (size_t i = 0; i < kHostWords && readable(at); ++i, at += sizeof(uintptr_t)) {
-      if (!symbols.Contains(word(at)) || at - sizeof(uintptr_t) < stack || !readable(word(at - sizeof(uintptr_t)))) continue;
-      pc = word(at) - 1;
-      frame = word(at - sizeof(uintptr_t));
+      if (!symbols.Contains(WordAt(at)) || at - sizeof(uintptr_t) < stack || !readable(WordAt(at - sizeof(uintptr_t)))) continue;
+      pc = WordAt(at) - 1;
+      frame = WordAt(at - sizeof(uintptr_t));
       break;
     }
   }
@@ -61,7 +60,7 @@ void GuestProfiler::Sampler::Take(const ucontext_t& context) {
   uintptr_t* out = &words[begin + 1];
   if (!host || frame != 0) out[count++] = pc;
   while (count < kFramesMax && readable(frame)) {
-    const uintptr_t caller = word(frame + sizeof(uintptr_t)), next = word(frame);
+    const uintptr_t caller = WordAt(frame + sizeof(uintptr_t)), next = WordAt(frame);
     if (symbols.Contains(caller)) out[count++] = caller - 1;
     if (next <= frame) break;
     frame = next;

@@ -61,6 +61,9 @@ TEST(Symbols, NamesAsPeopleWroteThem) {
   EXPECT_EQ(FunctionName("wasm[0]::function[4]::begin"), "begin");
   EXPECT_EQ(FunctionName("wasm[0]::function[12]::_ZN3foo3bar17h0123456789abcdefE"), "foo::bar");
   EXPECT_EQ(FunctionName("wasm[0]::function[12]::foo::h0123456789abcdeg"), "foo::h0123456789abcdeg");
+  EXPECT_EQ(FunctionName("wasm[0]::function[7]::_RNvMs0_NtCskQ8xpqFOTWC_10proxy_wasm10dispatcherNtB5_10Dispatcher19create_http_context"),
+            "proxy_wasm::dispatcher::Dispatcher::create_http_context");
+  for (std::string_view broken : {"_R", "_R9999999999999999999999a", "_RNvs", "_RN", "_R5ab"}) (void)FunctionName("wasm[0]::function[7]::" + std::string(broken));
   EXPECT_EQ(FunctionName("wasm[0]::array_to_wasm_trampoline[3]"), "");
 }
 

@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -35,6 +36,31 @@ size_t WithoutHash(std::string_view name) {
   return digits.find_first_not_of("0123456789abcdef") == digits.npos ? name.size() - kHash : name.size();
 }
 
+/// Rust's newer mangling (RFC 2603), read for its identifiers alone: "crate::Type::crate::Trait::method". Empty: it is none.
+std::string RustPath(std::string_view symbol) {
+  if (!symbol.starts_with("_R")) return {};
+  std::string path;
+  for (size_t at = 2; at < symbol.size();) {
+    const char c = symbol[at];
+    if (c == 's' || c == 'B') {  // a disambiguator, a reference back: a number up to '_'
+      const size_t end = symbol.find('_', at);
+      if (end == symbol.npos) break;
+      at = end + 1;
+    } else if (c >= '0' && c <= '9') {
+      size_t size = 0;
+      const auto [end, error] = std::from_chars(symbol.data() + at, symbol.data() + symbol.size(), size);
+      at = size_t(end - symbol.data());
+      if (at < symbol.size() && symbol[at] == '_') ++at;
+      if (error != std::errc{} || size > symbol.size() - at) break;
+      if (size > 0) path.append(path.empty() ? "" : "::").append(symbol.substr(at, size));
+      at += size;
+    } else {
+      at += c == 'N' ? 2 : 1;  // N: a name space follows
+    }
+  }
+  return path;
+}
+
 }  // namespace
 
 std::string FunctionName(std::string_view symbol) {
@@ -45,6 +71,7 @@ std::string FunctionName(std::string_view symbol) {
   const size_t named = symbol.find("]::");
   if (named == symbol.npos) return std::string(symbol);
   const std::string mangled(symbol.substr(named + 3));
+  if (std::string path = RustPath(mangled); !path.empty()) return path;
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> plain(abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), &std::free);
   std::string name = plain ? plain.get() : mangled;

@@ -41,6 +41,7 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
     if (world_.tracing_) world_.Note("metric " + Name(id) + " = " + std::to_string(value));
   }
   uint64_t Get(uint32_t id) override { return world_.metrics_.Get(id); }
+  OwnCell* Own(OwnMetric metric, std::string_view labels) override { return world_.metrics_.Own(metric, labels); }
 
   void SetTick(Plugin& plugin, uint32_t period_ms) override {
     world_.timers_.SetTick(plugin, period_ms);
@@ -84,7 +85,7 @@ class MemoryHost::ClientLoop {
 
 MemoryHost::MemoryHost(LogLevel level)
     : services_(std::make_unique<Services>(*this, level)),
-      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, services_->calls()} {
+      host_{*services_, clock_, shared_data_, queues_, *services_, *services_, foreign_functions_, services_->calls(), &vms_} {
   services_->calls().Add(scripted_calls_);
 }
 MemoryHost::~MemoryHost() = default;

@@ -77,6 +77,7 @@ class MemoryHost {
   std::unique_ptr<Services> services_;  ///< the ones that trace
   class ClientLoop;
   std::unique_ptr<ClientLoop> client_;  ///< null without set_client()
+  VmPool vms_;
   Host host_;
   Trace trace_;
   bool tracing_ = true;

@@ -293,6 +293,7 @@ StreamOutcome RunStream(MemoryHost& world, std::span<Plugin* const> plugins, Htt
                                          : StreamOutcome::End::kStuck;
   outcome.response = stream.response();
   outcome.local = stream.local();
+  outcome.local_details = stream.local_details();
   outcome.notes = stream.notes();
   outcome.variables = std::move(stream.given.variables);
   return outcome;

@@ -109,6 +109,7 @@ struct StreamOutcome {
   std::optional<HttpMessage> upstream;  ///< the request as the upstream got it; nullopt: it was not asked
   HttpMessage response;                 ///< what the client got, maybe cut
   bool local = false;
+  std::string local_details;            ///< of the local response
   std::vector<ChainNote> notes;
   std::map<std::string, std::string, std::less<>> variables;  ///< those that were given, as plugins left them
 };

@@ -2,6 +2,7 @@
 //   fork ───────────────────────────────────────────► for each plugin:
 //   waits, 120 s for a compilation,        ◄── 'C' ──   compile, or take it from the cache
 //   then the plugin's start time           ◄── 'P' path / 'M' ── where the code is: a file of the cache, or the memfd
+//                                          ◄── 'H' hash ── of the module
 //                                          ◄── 'S' ──   start, vm_start, configure
 //   logs, refuses the configuration        ◄── 'E' text ── the first that fails
 //   keeps the descriptors                  ◄── 'O' ──   all good; _exit
@@ -36,6 +37,7 @@ enum class RecordType : char {
   kCompiling = 'C',
   kPath = 'P',
   kMemory = 'M',
+  kCode = 'H',
   kWarning = 'W',
   kStarting = 'S',
   kError = 'E',
@@ -91,6 +93,7 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
   Result<Engine::Loaded> loaded = engine.Load(*wasm, spec.path, cache);
   if (!loaded) return loaded.error().message;
   if (!loaded->warning.empty()) Send(pipe, RecordType::kWarning, index, loaded->warning);
+  Send(pipe, RecordType::kCode, index, loaded->module->code_id());
   if (!loaded->artefact.empty()) {
     Send(pipe, RecordType::kPath, index, loaded->artefact);
   } else {
@@ -130,8 +133,9 @@ std::string CheckOne(Engine& engine, const CodeCache& cache, Host& host, const C
   NoTimers timers;
   Services services;
   CanaryCalls calls(conf);
+  VmPool vms;
   Host host{log,    clock, services.shared_data(), services.queues(), services.metrics(),
-            timers, services.foreign_functions(), calls};
+            timers, services.foreign_functions(), calls, &vms};
   const CodeCache cache{cache_directory};
   for (size_t i = 0; i < checks.size(); i++) {
     const std::string wrong = CheckOne(**engine, cache, host, checks[i], pipe, i);
@@ -190,6 +194,9 @@ void Note(ngx_conf_t* cf, const Record& record, std::vector<Check>& checks, Prog
       check.path = record.text;
       break;
     case RecordType::kMemory:
+      break;
+    case RecordType::kCode:
+      check.conf->code_id = record.text;
       break;
     case RecordType::kWarning: {
       const ngx_str_t name = Borrow(spec.name), text = Borrow(record.text);
@@ -259,6 +266,10 @@ std::string IdentityOf(const PluginSpec& spec, const MainConf& conf, const struc
   number(spec.limits.memory_bytes), number(spec.limits.callback_ms), number(spec.limits.start_ms);
   number(spec.limits.body_bytes), number(spec.on_error), number(spec.statuses), number(spec.header_pause);
   number(spec.on_buffer_full), number(spec.stderr_level);
+  for (const auto* names : {&spec.allow.functions, &spec.allow.upstreams, &spec.allow.foreign}) {
+    number(names->has_value());
+    for (const std::string& name : names->value_or(std::vector<std::string>())) text(name);
+  }
   number(file.st_dev), number(file.st_ino), number(file.st_size);
   number(file.st_mtim.tv_sec), number(file.st_mtim.tv_nsec), number(file.st_ctim.tv_sec), number(file.st_ctim.tv_nsec);
   return identity;
@@ -279,6 +290,7 @@ bool TakeOver(const MainConf* running, PluginConf& conf) {
   for (const auto& old : running->plugins) {
     if (old->loaded != conf.loaded || old->artefact_fd < 0) continue;
     conf.artefact_fd = fcntl(old->artefact_fd, F_DUPFD_CLOEXEC, 0);
+    conf.code_id = old->code_id;
     return conf.artefact_fd >= 0;
   }
   return false;
@@ -313,6 +325,7 @@ std::string Describe(const PluginSpec& spec, const std::string& error) {
 bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
   const MainConf* running = RunningConf(cf->cycle);
   std::vector<Check> checks;
+  std::vector<std::string> identities;
   for (const auto& plugin : conf.plugins) {
     struct stat file {};
     if (stat(plugin->spec.path.c_str(), &file) != 0) {
@@ -320,7 +333,13 @@ bool CheckPlugins(ngx_conf_t* cf, MainConf& conf) {
                plugin->where);
       return false;
     }
-    plugin->loaded = IdentityOf(plugin->spec, conf, file);
+    identities.push_back(IdentityOf(plugin->spec, conf, file));
+  }
+  for (const auto& plugin : conf.plugins) {
+    for (size_t i = 0; i < identities.size(); i++) {  // those of one VM are checked together, as they will start
+      const PluginConf& other = *conf.plugins[i];
+      if (&other == plugin.get() || SharesVm(other.spec, plugin->spec)) plugin->loaded += identities[i];
+    }
     if (TakeOver(running, *plugin)) continue;
     checks.push_back({plugin.get(), Fd(memfd_create("weir-plugin", MFD_CLOEXEC)), {}});
   }

@@ -22,6 +22,7 @@ struct PluginConf {
   std::string loaded;   ///< identity of the file that was validated, to know it again at a reload
   std::string digest;   ///< of its file, where something is recorded
   int artefact_fd = -1;  ///< compiled code: opened by the master, mapped by every worker
+  std::string code_id;   ///< of that code (Module::code_id)
   Plugin* running = nullptr;  ///< in a worker; null while it is down
   time_t said_down = 0;       ///< when the log was told last that requests find it down
 };

@@ -1,21 +1,11 @@
 #include "nginx/properties.h"
 
-#include <algorithm>
-#include <charconv>
-
-#include "nginx/tls.h"
+#include "nginx/connection_properties.h"
 
 namespace weir::nginx {
 namespace {
 
 using Value = std::optional<PropertyValue>;
-using Field = CertificateField;
-
-Value Text(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  return PropertyValue(std::string(text));
-}
-Value Number(int64_t number) { return PropertyValue(number); }
 
 std::optional<std::string> Variable(ngx_http_request_t* r, std::string_view name) {
   std::string lower(name);
@@ -41,19 +31,6 @@ int64_t DurationNs(const ngx_http_request_t* r) {
   const int64_t ms = (now->sec - r->start_sec) * 1000 +
                      (static_cast<int64_t>(now->msec) - static_cast<int64_t>(r->start_msec));
   return (ms < 0 ? 0 : ms) * kNsPerMs;
-}
-
-/// "address:port", as Envoy writes it; "unix:" paths as they are.
-Value Address(const sockaddr* address, socklen_t size) {
-  if (address == nullptr) return std::nullopt;
-  u_char text[NGX_SOCKADDR_STRLEN];
-  const size_t length = ngx_sock_ntop(const_cast<sockaddr*>(address), size, text, sizeof text, 1);
-  return Text({reinterpret_cast<char*>(text), length});
-}
-/// None for a Unix socket.
-Value Port(const sockaddr* address) {
-  if (address == nullptr || address->sa_family == AF_UNIX) return std::nullopt;
-  return Number(ngx_inet_get_port(const_cast<sockaddr*>(address)));
 }
 
 /// The attempt that is on, or was last.
@@ -82,15 +59,6 @@ bool IsNoPeer(const ngx_http_request_t* r, const ngx_http_upstream_state_t& stat
 std::string_view UpstreamName(const ngx_http_request_t* r) {
   const ngx_http_upstream_state_t* state = LastState(r);
   return state != nullptr && state->peer != nullptr && !IsNoPeer(r, *state) ? View(*state->peer) : std::string_view();
-}
-Value UpstreamPort(const ngx_http_request_t* r) {
-  const std::string_view name = UpstreamName(r);
-  const size_t colon = name.rfind(':');
-  int64_t port = 0;
-  if (colon == name.npos || name.starts_with("unix:")) return std::nullopt;
-  const auto [end, error] = std::from_chars(name.data() + colon + 1, name.data() + name.size(), port);
-  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-  return Number(port);
 }
 
 /// Addresses of upstream{}; none for an upstream that only proxy_pass names.
@@ -168,7 +136,6 @@ Value TransportFailure(const ngx_http_request_t* r, const UpstreamPeer& peer) {
 std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamPeer& upstream, Property property) {
   // Over HTTP/2 it stands for the stream, with the addresses and the TLS session of the socket below.
   ngx_connection_t* connection = r->connection;
-  ngx_ssl_conn_t* tls = TlsOf(connection);
   switch (property) {
     case Property::kRequestId:
       return VariableText(r, "request_id");
@@ -199,71 +166,14 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
       return Number(connection->sent);
     case Property::kResponseBackendLatency:
       return BackendLatency(r);
-    case Property::kSourceAddress:
-      return Address(connection->sockaddr, connection->socklen);
-    case Property::kSourcePort:
-      return Port(connection->sockaddr);
-    case Property::kDestinationAddress:
-      if (ngx_connection_local_sockaddr(connection, nullptr, 0) != NGX_OK) return std::nullopt;
-      return Address(connection->local_sockaddr, connection->local_socklen);
-    case Property::kDestinationPort:
-      if (ngx_connection_local_sockaddr(connection, nullptr, 0) != NGX_OK) return std::nullopt;
-      return Port(connection->local_sockaddr);
-    case Property::kConnectionId:
-    case Property::kConnectionIdOld:
-      return Number(static_cast<int64_t>(connection->number));
-    case Property::kConnectionMtls:
-      return PropertyValue(HasVerifiedPeer(tls));
     case Property::kConnectionRequestedServerName:
       return VariableText(r, "ssl_server_name");
-    case Property::kConnectionTlsVersion:
-      return TlsVersion(tls);
-    case Property::kConnectionSubjectLocalCertificate:
-      return LocalCertificate(tls, Field::kSubject);
-    case Property::kConnectionSubjectPeerCertificate:
-      return PeerCertificate(tls, Field::kSubject);
-    case Property::kConnectionDnsSanLocalCertificate:
-      return LocalCertificate(tls, Field::kDnsSan);
-    case Property::kConnectionDnsSanPeerCertificate:
-      return PeerCertificate(tls, Field::kDnsSan);
-    case Property::kConnectionUriSanLocalCertificate:
-      return LocalCertificate(tls, Field::kUriSan);
-    case Property::kConnectionUriSanPeerCertificate:
-      return PeerCertificate(tls, Field::kUriSan);
-    case Property::kConnectionSha256PeerCertificateDigest:
-      return PeerCertificate(tls, Field::kDigest);
-    case Property::kConnectionPeerCertificate:
-      return PeerCertificate(tls, Field::kPem);
-    case Property::kConnectionTransportFailureReason:
-      return VerifyFailure(tls);
     case Property::kConnectionTerminationDetails:
       return TerminationDetails(r);
     case Property::kUpstreamAddress:
       return Text(UpstreamName(r));
     case Property::kUpstreamPort:
-      return UpstreamPort(r);
-    case Property::kUpstreamLocalAddress:
-      return Address(upstream.local_address(), upstream.local_size());
-    case Property::kUpstreamLocalPort:
-      return Port(upstream.local_address());
-    case Property::kUpstreamTlsVersion:
-      return TlsVersion(upstream.tls());
-    case Property::kUpstreamSubjectLocalCertificate:
-      return LocalCertificate(upstream.tls(), Field::kSubject);
-    case Property::kUpstreamSubjectPeerCertificate:
-      return PeerCertificate(upstream.tls(), Field::kSubject);
-    case Property::kUpstreamDnsSanLocalCertificate:
-      return LocalCertificate(upstream.tls(), Field::kDnsSan);
-    case Property::kUpstreamDnsSanPeerCertificate:
-      return PeerCertificate(upstream.tls(), Field::kDnsSan);
-    case Property::kUpstreamUriSanLocalCertificate:
-      return LocalCertificate(upstream.tls(), Field::kUriSan);
-    case Property::kUpstreamUriSanPeerCertificate:
-      return PeerCertificate(upstream.tls(), Field::kUriSan);
-    case Property::kUpstreamSha256PeerCertificateDigest:
-      return PeerCertificate(upstream.tls(), Field::kDigest);
-    case Property::kUpstreamPeerCertificate:
-      return PeerCertificate(upstream.tls(), Field::kPem);
+      return PortOf(UpstreamName(r));
     case Property::kUpstreamTransportFailureReason:
       return TransportFailure(r, upstream);
     case Property::kUpstreamRequestAttemptCount:
@@ -283,7 +193,7 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
     case Property::kVirtualHostName:
       return VariableText(r, "server_name");
     default:
-      return std::nullopt;  // answered by the plugin's side
+      return ReadProperty(*connection, upstream, property);
   }
 }
 

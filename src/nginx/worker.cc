@@ -31,7 +31,7 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
       calls_(cycle, conf),
       zone_(cycle, conf.zone, NamesOf(conf), CountSpaces(conf)),
       host_{log_,     clock_, zone_.shared_data(), zone_.queues(), zone_.metrics(),
-            timers_,  services_.foreign_functions(), calls_.calls()},
+            timers_,  services_.foreign_functions(), calls_.calls(), &vms_},
       retry_ms_(kRetryFirstMs) {
   retry_connection_.fd = static_cast<ngx_socket_t>(-1);
   retry_connection_.data = this;
@@ -79,7 +79,7 @@ bool Worker::StartEngine() {
 bool Worker::Start(PluginConf& conf) {
   if (!StartEngine()) return false;
   const auto start = [&]() -> Result<std::unique_ptr<Plugin>> {
-    WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path));
+    WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path, conf.code_id));
     const auto load = [&](Host& host) { return LoadPlugin(*engine_, std::move(module), conf.spec, host); };
     return recorder_ ? recorder_->Load(conf.spec, conf.digest, host_, load) : load(host_);
   };

@@ -47,6 +47,7 @@ class Worker {
   NgxCalls calls_;
   ZoneServices zone_;
   std::map<std::pair<std::string, std::string_view>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
+  VmPool vms_;
   Host host_;
   RecordLog record_log_;
   std::unique_ptr<trace::Recorder> recorder_;  ///< null: no weir_record; outlives the plugins

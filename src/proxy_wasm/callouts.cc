@@ -9,11 +9,12 @@ Callouts::~Callouts() {
 }
 
 void Callouts::Add(Callout callout) {
-  callout.started_ns = core_.host.clock.MonotonicNs();
+  Core& core = *callout.core;
+  callout.started_ns = core.host.clock.MonotonicNs();
   ids_.emplace(callout.token, callout.id);
-  if (callout.context != kRootContextId) of_contexts_.emplace(callout.context, callout.id);
+  if (callout.context != 0) of_contexts_.emplace(callout.context, callout.id);
   by_id_.emplace(callout.id, std::move(callout));
-  ++core_.stats.calls_started;
+  ++core.stats.calls_started;
 }
 
 Callout* Callouts::Find(uint32_t id) {
@@ -27,14 +28,14 @@ Callout* Callouts::FindToken(CallToken token) {
 }
 
 void Callouts::End(const Callout& callout, std::string_view outcome) {
-  core_.CallEnded(callout.upstream, outcome, core_.host.clock.MonotonicNs() - callout.started_ns);
+  callout.core->CallEnded(callout.upstream, outcome, callout.core->host.clock.MonotonicNs() - callout.started_ns);
   of_contexts_.erase({callout.context, callout.id});
   ids_.erase(callout.token);
   by_id_.erase(callout.id);  // last: `callout` is in it
 }
 
 void Callouts::Cancel(const Callout& callout) {
-  core_.host.calls.Cancel(callout.token);
+  callout.core->host.calls.Cancel(callout.token);
   End(callout, kCancelled);
 }
 
@@ -42,6 +43,13 @@ void Callouts::CancelOf(uint32_t context) {
   for (auto at = of_contexts_.lower_bound({context, 0}); at != of_contexts_.end() && at->first == context;
        at = of_contexts_.lower_bound({context, 0}))
     Cancel(*Find(at->second));
+}
+
+void Callouts::CancelOf(const Core& core) {
+  for (auto at = by_id_.begin(); at != by_id_.end();) {
+    const Callout& callout = (at++)->second;
+    if (callout.core == &core) Cancel(callout);
+  }
 }
 
 }  // namespace weir::proxy_wasm

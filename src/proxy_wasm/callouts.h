@@ -24,7 +24,8 @@ struct Callout {
     kGrpcStream,
   } kind = Kind::kHttp;
   uint32_t id = 0;       ///< the guest's; one counter for all kinds
-  uint32_t context = 0;  ///< whose end cancels it; kRootContextId: that of the instance
+  Core* core = nullptr;  ///< the plugin's
+  uint32_t context = 0;  ///< whose end cancels it; 0: the plugin context
   CallToken token = 0;
   uint64_t started_ns = 0;
   std::string upstream;
@@ -43,7 +44,7 @@ struct Incoming {
 
 class Callouts {
  public:
-  explicit Callouts(Core& core) : core_(core) {}
+  Callouts() = default;
   /// The instance is gone: cancels all.
   ~Callouts();
   Callouts(const Callouts&) = delete;
@@ -60,9 +61,10 @@ class Callouts {
   void Cancel(const Callout& callout);
   /// Those of a context that is gone.
   void CancelOf(uint32_t context);
+  /// Those of a plugin that leaves.
+  void CancelOf(const Core& core);
 
  private:
-  Core& core_;
   std::unordered_map<uint32_t, Callout> by_id_;
   std::unordered_map<CallToken, uint32_t> ids_;
   std::set<std::pair<uint32_t, uint32_t>> of_contexts_;  ///< context and id, of those that streams own

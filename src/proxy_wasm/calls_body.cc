@@ -17,10 +17,10 @@ TcpSide SideOf(BufferType buffer) {
 
 Answer<std::string_view> HostCalls::Buffer(BufferType buffer) {
   if (uint32_t(buffer) >= kBufferTypes) return Refuse(Status::kBadArgument, kUnknownBuffer);
-  if (buffer == BufferType::kVmConfiguration) return std::string_view(core_.spec.vm_configuration);
-  if (buffer == BufferType::kPluginConfiguration) return std::string_view(core_.spec.configuration);
-  if (IsBody(buffer) && !core_.allows(Group::kBody)) {
-    core_.LogOnce(LogLevel::kWarn, "bodies cannot be read: allow= of this plugin does not name body (said once)");
+  if (buffer == BufferType::kVmConfiguration) return std::string_view(core_->spec.vm_configuration);
+  if (buffer == BufferType::kPluginConfiguration) return std::string_view(core_->spec.configuration);
+  if (IsBody(buffer) && !core_->allows(Group::kBody)) {
+    core_->LogOnce(LogLevel::kWarn, "bodies cannot be read: allow= of this plugin does not name body (said once)");
     return Refuse(Status::kNotFound, "allow= of this plugin does not name body");
   }
   if (IsBody(buffer) && stream() != nullptr) {
@@ -64,7 +64,7 @@ Status HostCalls::SetBufferBytes(BufferType buffer, uint32_t start, uint32_t siz
 
 // 0.1.0: of the VM in on_vm_start, else of the plugin.
 Answer<std::string_view> HostCalls::GetConfiguration() {
-  return std::string_view(in_vm_start_ ? core_.spec.vm_configuration : core_.spec.configuration);
+  return std::string_view(in_vm_start_ ? core_->spec.vm_configuration : core_->spec.configuration);
 }
 
 }  // namespace weir::proxy_wasm

@@ -19,18 +19,18 @@ Status StatusOf(ForeignAnswer::Status status) {
 }  // namespace
 
 Answer<std::string_view> HostCalls::CallForeignFunction(std::string_view name, std::string_view argument) {
-  if (!Allows(core_.spec.allow.foreign, name)) {
-    core_.LogOnce(LogLevel::kWarn, "foreign function \"" + std::string(name.substr(0, kNameMax)) +
+  if (!Allows(core_->spec.allow.foreign, name)) {
+    core_->LogOnce(LogLevel::kWarn, "foreign function \"" + std::string(name.substr(0, kNameMax)) +
                                        "\" is refused: allow= of this plugin does not name it (said once)");
-    core_.Rejected("proxy_call_foreign_function", kNotAllowed);
+    core_->Rejected("proxy_call_foreign_function", kNotAllowed);
     return Refuse(Status::kNotFound, "allow= of this plugin does not name that foreign function", name);
   }
   ForeignAnswer answer;
   if (const BuiltinForeign* builtin = BuiltinForeign::Find(name)) {
     answer = builtin->function(*this, argument);
-  } else if (auto at = core_.host.foreign_functions.find(name); at != core_.host.foreign_functions.end()) {
+  } else if (auto at = core_->host.foreign_functions.find(name); at != core_->host.foreign_functions.end()) {
     const std::string copy(argument);  // it may outlive this call's view of guest memory
-    answer = at->second(core_.plugin, copy);
+    answer = at->second(core_->plugin, copy);
   }
   if (answer.status == ForeignAnswer::Status::kNotFound) return Refuse(Status::kNotFound, "no such foreign function, or no such thing", name);
   if (answer.status != ForeignAnswer::Status::kOk) return Refuse(StatusOf(answer.status), "the foreign function refused its argument", name);

@@ -40,7 +40,7 @@ Answer<uint32_t> HostCalls::StartGrpc(std::string_view function, std::string_vie
     if (!name.ends_with("-bin") && !IsValue(value)) return BadGrpc(Reason(HeaderVerdict::kBadValue), name);
     if (!IsOwn(name)) call.metadata.emplace_back(name, value);
   }
-  if (const std::string_view target = TargetOf(upstream); !target.empty() && !core_.host.calls.KnowsUpstream(upstream)) upstream = target;
+  if (const std::string_view target = TargetOf(upstream); !target.empty() && !core_->host.calls.KnowsUpstream(upstream)) upstream = target;
   if (!KnowsUpstream(function, upstream)) return Refuse(Status::kParseFailure, "that upstream is not known or not allowed", upstream);
   if (!RoomForCall(message == nullptr ? 0 : message->size())) return Refuse(Status::kInternalFailure, why_);
   call.upstream.assign(upstream);
@@ -49,7 +49,7 @@ Answer<uint32_t> HostCalls::StartGrpc(std::string_view function, std::string_vie
   if (message != nullptr) call.message.emplace(*message);
   call.timeout_ms = timeout_ms;
   return Started({.kind = message != nullptr ? Callout::Kind::kGrpcCall : Callout::Kind::kGrpcStream, .upstream = std::string(upstream)},
-                 core_.host.calls.StartGrpc(std::move(call), core_.events), Status::kParseFailure);
+                 core_->host.calls.StartGrpc(std::move(call), core_->events), Status::kParseFailure);
 }
 
 Answer<uint32_t> HostCalls::GrpcCall(std::string_view upstream, std::string_view service, std::string_view method,
@@ -64,7 +64,7 @@ Answer<uint32_t> HostCalls::GrpcStream(std::string_view upstream, std::string_vi
 
 Answer<Callout*> HostCalls::Grpc(uint32_t id) {
   Callout* callout = vm_.callouts().Find(id);
-  if (callout == nullptr) return Refuse(Status::kNotFound, kNoCall);
+  if (callout == nullptr || callout->core != core_) return Refuse(Status::kNotFound, kNoCall);
   if (callout->kind == Callout::Kind::kHttp) return Refuse(Status::kBadArgument, "that is the id of an HTTP call");
   return callout;
 }
@@ -74,13 +74,13 @@ Status HostCalls::GrpcSend(uint32_t stream_id, std::string_view message, uint32_
   if (callout.status == Status::kNotFound) return Refuse(Status::kNotFound, kNoStream);
   if (callout.status != Status::kOk) return callout.status;
   if (callout.value->kind != Callout::Kind::kGrpcStream) return Refuse(Status::kBadArgument, "that is the id of a unary call");
-  if (message.size() > core_.spec.limits.call_bytes) {
-    core_.LogOnce(LogLevel::kWarn, "a gRPC message is refused: it is over the limit of " + std::to_string(core_.spec.limits.call_bytes) +
+  if (message.size() > core_->spec.limits.call_bytes) {
+    core_->LogOnce(LogLevel::kWarn, "a gRPC message is refused: it is over the limit of " + std::to_string(core_->spec.limits.call_bytes) +
                                        " bytes (said once)");
     return Refuse(Status::kBadArgument, "the message is over the limit");
   }
   const EndOfStream end = end_stream != 0 ? EndOfStream::kYes : EndOfStream::kNo;
-  if (!core_.host.calls.GrpcSend(callout.value->token, std::string(message), end))
+  if (!core_->host.calls.GrpcSend(callout.value->token, std::string(message), end))
     return Refuse(Status::kBadArgument, "the plugin has ended that stream, or the host cannot take more");
   return Status::kOk;
 }
@@ -99,7 +99,7 @@ Status HostCalls::GrpcClose(uint32_t call_id) {
   if (callout.value->kind == Callout::Kind::kGrpcCall) {
     vm_.callouts().Cancel(*callout.value);
   } else {
-    (void)core_.host.calls.GrpcCloseSend(callout.value->token);  // false: ended already
+    (void)core_->host.calls.GrpcCloseSend(callout.value->token);  // false: ended already
   }
   return Status::kOk;
 }

@@ -37,7 +37,7 @@ Answer<HeaderMap*> HostCalls::WritableMap(MapType type) {
 
 // What the client sent does not count: it must not be able to keep a plugin from writing.
 bool HostCalls::Grow(uint64_t bytes) {
-  const uint64_t max = core_.spec.limits.header_bytes;
+  const uint64_t max = core_->spec.limits.header_bytes;
   uint64_t& written = effective_->header_bytes_written;
   if (bytes > max || written > kWritesMax * max) [[unlikely]] {
     (void)Refuse(Status::kBadArgument, "the limit of header bytes is reached: of one header, or of all that were written for one stream");
@@ -63,7 +63,7 @@ HeaderVerdict HostCalls::Judge(MapType type, std::string_view* name, std::string
 }
 
 Answer<std::string_view> HostCalls::NoHeader(std::string_view reason, std::string_view key) {
-  if (core_.version == Version::k0_1_0) return std::string_view();
+  if (core_->version == Version::k0_1_0) return std::string_view();
   return Refuse(Status::kNotFound, reason, key);
 }
 

@@ -22,19 +22,19 @@ void Put(HeaderList* list, std::string_view name, std::string_view value) {
 
 bool HostCalls::KnowsUpstream(std::string_view call, std::string_view upstream) {
   const std::string quoted = "\"" + std::string(upstream.substr(0, kNameMax)) + "\"";
-  if (!Allows(core_.spec.allow.upstreams, upstream)) {
-    core_.LogOnce(LogLevel::kWarn, std::string(call) + ": upstream " + quoted + " is refused: allow= of this plugin does not name upstream:" +
+  if (!Allows(core_->spec.allow.upstreams, upstream)) {
+    core_->LogOnce(LogLevel::kWarn, std::string(call) + ": upstream " + quoted + " is refused: allow= of this plugin does not name upstream:" +
                                        std::string(upstream.substr(0, kNameMax)) + " (said once)");
-    core_.Rejected(call, kNotAllowed);
+    core_->Rejected(call, kNotAllowed);
     return false;
   }
-  if (core_.host.calls.KnowsUpstream(upstream)) return true;
-  core_.LogOnce(LogLevel::kWarn, std::string(call) + ": upstream " + quoted + " is not known here: give it that name, or allow the host (said once)");
+  if (core_->host.calls.KnowsUpstream(upstream)) return true;
+  core_->LogOnce(LogLevel::kWarn, std::string(call) + ": upstream " + quoted + " is not known here: give it that name, or allow the host (said once)");
   return false;
 }
 
 bool HostCalls::RoomForCall(uint64_t bytes) {
-  const Limits& limits = core_.spec.limits;
+  const Limits& limits = core_->spec.limits;
   if (bytes > limits.call_bytes) {
     why_ = "the body or message is over the limit of " + std::to_string(limits.call_bytes) + " bytes";
   } else if (vm_.callouts().size() >= limits.calls) {
@@ -42,24 +42,25 @@ bool HostCalls::RoomForCall(uint64_t bytes) {
   } else {
     return true;
   }
-  core_.LogOnce(LogLevel::kWarn, "a call to an upstream is refused: " + why_ + " (said once)");
+  core_->LogOnce(LogLevel::kWarn, "a call to an upstream is refused: " + why_ + " (said once)");
   return false;
 }
 
 Answer<uint32_t> HostCalls::Started(Callout callout, Result<CallToken> token, Status unknown) {
   if (!token) {
     why_ = token.error().message;
-    core_.LogOnce(LogLevel::kWarn, "a call to upstream \"" + callout.upstream + "\" is refused: " + why_ + " (said once)");
+    core_->LogOnce(LogLevel::kWarn, "a call to upstream \"" + callout.upstream + "\" is refused: " + why_ + " (said once)");
     const ErrorCode code = token.error().code;
     const bool argument = code == ErrorCode::kInvalidArgument || code == ErrorCode::kNotFound;
     return Refuse(argument ? unknown : Status::kInternalFailure, why_);
   }
   callout.token = *token;
   callout.id = vm_.callouts().TakeId();
-  callout.context = effective_ == nullptr || effective_->finishing() ? kRootContextId : effective_->id();
+  callout.core = core_;
+  callout.context = effective_ == nullptr || effective_->finishing() ? 0 : effective_->id();
   const uint32_t id = callout.id;
   if (id == 0) {
-    core_.host.calls.Cancel(*token);
+    core_->host.calls.Cancel(*token);
     return Refuse(Status::kInternalFailure, "this instance has used all call ids");
   }
   vm_.callouts().Add(std::move(callout));
@@ -96,7 +97,7 @@ Answer<uint32_t> HostCalls::HttpCall(std::string_view upstream, std::string_view
   call.body.assign(body);
   call.timeout_ms = timeout_ms;
   return Started({.kind = Callout::Kind::kHttp, .upstream = std::string(upstream)},
-                 core_.host.calls.StartHttp(std::move(call), core_.events), Status::kBadArgument);
+                 core_->host.calls.StartHttp(std::move(call), core_->events), Status::kBadArgument);
 }
 
 }  // namespace weir::proxy_wasm

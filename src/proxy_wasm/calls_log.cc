@@ -65,17 +65,17 @@ std::optional<CallState::Told> CallState::TakeTold() {
 
 Status HostCalls::Log(uint32_t level, std::string_view message) {
   if (level >= kLogLevels) return Refuse(Status::kBadArgument, "no such log level");
-  core_.Log(LogLevel(level), message);
+  core_->Log(LogLevel(level), message);
   return Status::kOk;
 }
 
-Answer<uint32_t> HostCalls::GetLogLevel() { return uint32_t(core_.host.log.level()); }
+Answer<uint32_t> HostCalls::GetLogLevel() { return uint32_t(core_->host.log.level()); }
 
-Answer<uint64_t> HostCalls::GetCurrentTime() { return core_.host.for_guests().RealtimeNs(); }
+Answer<uint64_t> HostCalls::GetCurrentTime() { return core_->host.for_guests().RealtimeNs(); }
 
 Status HostCalls::SetTickPeriod(uint32_t period_ms) {
-  core_.tick_ms = period_ms;
-  core_.host.timers.SetTick(core_.plugin, period_ms);
+  core_->tick_ms = period_ms;
+  core_->host.timers.SetTick(core_->plugin, period_ms);
   return Status::kOk;
 }
 

@@ -76,11 +76,11 @@ Answer<std::string_view> HostCalls::Encoded(std::optional<PropertyValue> value, 
 
 /// What the operator said of this node, and what does not change: the plugin context may ask too. nullopt: another row.
 std::optional<Answer<std::string_view>> HostCalls::PluginProperty(PropertyFrom from, std::string_view name, std::string_view path) {
-  const Node& node = core_.spec.node;
+  const Node& node = core_->spec.node;
   switch (from) {
-    case PropertyFrom::kPluginName: return std::string_view(core_.spec.name);
-    case PropertyFrom::kPluginRootId: return std::string_view(core_.spec.root_id);
-    case PropertyFrom::kPluginVmId: return core_.space();
+    case PropertyFrom::kPluginName: return std::string_view(core_->spec.name);
+    case PropertyFrom::kPluginRootId: return std::string_view(core_->spec.root_id);
+    case PropertyFrom::kPluginVmId: return core_->space();
     case PropertyFrom::kInbound: return Encoded(PropertyValue(int64_t(1)), path);
     case PropertyFrom::kNode: scratch_ = EncodeNode(node); return PropertyOrNone(scratch_, path);
     case PropertyFrom::kNodeLocality: scratch_ = EncodeLocality(node); return PropertyOrNone(scratch_, path);
@@ -179,7 +179,7 @@ Status HostCalls::SetProperty(std::string_view bytes, std::string_view value) {
 
 /// Nothing of the path is copied or looked at.
 Status HostCalls::LongPath(std::string_view call, size_t bytes) {
-  core_.LogOnce(call, LogLevel::kWarn, std::string(call) + " with a path of " + std::to_string(bytes) + " bytes: NOT_FOUND, since a path has at most " +
+  core_->LogOnce(call, LogLevel::kWarn, std::string(call) + " with a path of " + std::to_string(bytes) + " bytes: NOT_FOUND, since a path has at most " +
                                            std::to_string(kPathMax) + " (said once)");
   return Refuse(Status::kNotFound, "a path of that length is no property");
 }

@@ -66,20 +66,20 @@ Status HostCalls::SendLocalResponse(uint32_t status_code, std::string_view detai
   LocalResponse response;
   response.status = status_code;
   if (status_code < 200 || status_code > 599) {
-    core_.LogOnce(LogLevel::kWarn, "proxy_send_local_response with status " + std::to_string(status_code) +
+    core_->LogOnce(LogLevel::kWarn, "proxy_send_local_response with status " + std::to_string(status_code) +
                                        ": sent as 500, since only 200 to 599 are statuses of a response (said once)");
     response.status = 500;
   }
   auto pairs = ParsePairs(headers, pair_limits());
   if (!pairs && strict()) return Refuse(Status::kBadArgument, "malformed or too long pairs");
-  if (!pairs) core_.LogOnce(LogLevel::kWarn, "proxy_send_local_response with malformed headers: sent without them (said once)");
+  if (!pairs) core_->LogOnce(LogLevel::kWarn, "proxy_send_local_response with malformed headers: sent without them (said once)");
   for (const auto& [key, value] : pairs.value_or(PairViews())) {
     const std::string_view name = Lower(key);
     const HeaderVerdict verdict = JudgeWrite(HeaderMapKind::kResponseHeaders, name, value);
     if (name.starts_with(':') || verdict == HeaderVerdict::kIgnore) continue;  // the host writes these
     if (verdict != HeaderVerdict::kWrite) {
       if (strict()) return Judged(verdict, name);
-      core_.LogOnce(LogLevel::kWarn,
+      core_->LogOnce(LogLevel::kWarn,
                     "proxy_send_local_response: a header is left out: " + std::string(Reason(verdict)) + " (said once)");
       continue;
     }
@@ -89,7 +89,7 @@ Status HostCalls::SendLocalResponse(uint32_t status_code, std::string_view detai
   response.details.assign(details);
   response.grpc_status = uint32_t(grpc_status) <= kGrpcStatusMax ? grpc_status : -1;
   if (!stream()->SendLocalResponse(std::move(response)))
-    core_.LogOnce(LogLevel::kWarn, "proxy_send_local_response after another one, or after the headers were sent: ignored (said once)");
+    core_->LogOnce(LogLevel::kWarn, "proxy_send_local_response after another one, or after the headers were sent: ignored (said once)");
   return Status::kOk;
 }
 
@@ -99,12 +99,12 @@ Status HostCalls::Done() {
 }
 
 Status HostCalls::SetEffectiveContext(uint32_t context_id) {
-  if (context_id == kRootContextId) {
+  if (plugin_context_exists() && context_id == core_->root_context) {
     effective_ = nullptr;
     return Status::kOk;
   }
   Context* context = vm_.contexts().Find(context_id);
-  if (context == nullptr) return Refuse(Status::kBadArgument, "no such context in this plugin");
+  if (context == nullptr || &context->core() != core_) return Refuse(Status::kBadArgument, "no such context in this plugin");
   effective_ = context;
   return Status::kOk;
 }

@@ -42,7 +42,9 @@ Context::~Context() {
   vm_->contexts().Remove(*this);
 }
 
-ContextList& Context::list() const { return done_ ? vm_->done() : vm_->waiting(); }
+Core& Context::core() const { return plugin_.core(); }
+
+ContextList& Context::list() const { return done_ ? plugin_.done() : plugin_.waiting(); }
 
 void Context::operator delete(Context* self, std::destroying_delete_t) {
   if (!self->finished_ && self->vm_ != nullptr) {  // the owner forgot OnFinish: the stream may be gone
@@ -63,17 +65,17 @@ void Context::Free() {
   pool.Give(this);
 }
 
-bool Context::Create() { return vm_->Call(Callback::kOnContextCreate, this, nullptr, id_, kRootContextId); }
+bool Context::Create() { return vm_->Call(core(), Callback::kOnContextCreate, this, nullptr, id_, core().root_context); }
 
 FilterStatus Context::Event(Callback callback, uint64_t a, uint64_t b) {
   if (vm_ == nullptr) return FilterStatus::kFailed;
   uint32_t action = 0;
-  const bool alive = vm_->Call(callback, this, &action, id_, std::min<uint64_t>(a, UINT32_MAX), b);
+  const bool alive = vm_->Call(core(), callback, this, &action, id_, std::min<uint64_t>(a, UINT32_MAX), b);
   if (!alive) {
     plugin_.OnDeath(this, Name(callback));
     return FilterStatus::kFailed;
   }
-  if (vm_->pending()) [[unlikely]] plugin_.FinalizeReady();
+  if (plugin_.pending()) [[unlikely]] plugin_.FinalizeReady();
   if (vm_ == nullptr) return FilterStatus::kFailed;
   last_action_ = action;
   return action == uint32_t(Action::kContinue) ? FilterStatus::kContinue : FilterStatus::kPause;
@@ -123,7 +125,7 @@ void Context::OnFinish() {
   if (vm_ == nullptr) return;
   uint32_t completed = 1;
   asking_done_ = true;
-  const bool alive = vm_->Call(Callback::kOnDone, this, &completed, id_);
+  const bool alive = vm_->Call(core(), Callback::kOnDone, this, &completed, id_);
   asking_done_ = false;
   if (!alive) return plugin_.OnDeath(this, Name(Callback::kOnDone));
   if (completed == 0 && !done_ && plugin_.waits_for_done()) {
@@ -136,7 +138,7 @@ void Context::OnFinish() {
     tcp_ = tcp_snapshot_.get();
     return plugin_.StreamEnded(id_);
   }
-  const bool others_pending = vm_->pending();
+  const bool others_pending = plugin_.pending();
   if (!Finalize()) return;
   plugin_.StreamEnded(id_);
   if (others_pending) [[unlikely]] plugin_.FinalizeReady();
@@ -154,11 +156,11 @@ bool Context::Done() {
 bool Context::Finalize() {
   if (pending_) list().Remove(*this);
   pending_ = false;
-  if (!vm_->Call(Callback::kOnLog, this, nullptr, id_)) {
+  if (!vm_->Call(core(), Callback::kOnLog, this, nullptr, id_)) {
     plugin_.OnDeath(this, Name(Callback::kOnLog));
     return false;
   }
-  if (!vm_->Call(Callback::kOnDelete, this, nullptr, id_)) {
+  if (!vm_->Call(core(), Callback::kOnDelete, this, nullptr, id_)) {
     plugin_.OnDeath(this, Name(Callback::kOnDelete));
     return false;
   }

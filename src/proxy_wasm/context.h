@@ -13,6 +13,7 @@
 
 namespace weir::proxy_wasm {
 
+struct Core;
 class Vm;
 class ProxyWasmPlugin;
 class Context;
@@ -75,6 +76,8 @@ class Context final : public HttpFilter, public TcpFilter {
   void OnFinish() override;
 
   uint32_t id() const override { return id_; }
+  /// Of its plugin.
+  Core& core() const;
   /// What the newest event answered, as the guest gave it; FilterStatus knows two values of it.
   uint32_t last_action() const { return last_action_; }
   /// Calls made from now on are the plugin context's: what a plugin sends of a stream that is over lives on.
@@ -100,7 +103,7 @@ class Context final : public HttpFilter, public TcpFilter {
  private:
   friend class ContextTable;
   friend class ContextList;
-  /// Of its instance, where it stands while pending.
+  /// Of its plugin, where it stands while pending.
   ContextList& list() const;
   FilterStatus Event(Callback callback, uint64_t a, uint64_t b);
 

@@ -1,4 +1,4 @@
-// What outlives an instance: the plugin's specification, its world, its limits, and what was logged already.
+// What of a plugin outlives an instance: its specification, its world, its limits, and what was logged already.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "engine/instance.h"
 #include "proxy_wasm/allow.h"
 #include "proxy_wasm/statistics.h"
 #include "proxy_wasm/types.h"
@@ -22,9 +21,9 @@ struct Core {
   Host& host;
   CallEvents& events;  ///< hears of the answers to calls
   Version version;
-  std::unique_ptr<engine::Linked> linked;
   PluginStats stats;
-  uint32_t tick_ms = 0;                                ///< asked for by the instance
+  uint32_t tick_ms = 0;                     ///< asked for by the instance
+  uint32_t root_context = 0;                ///< id of the plugin context in the instance; 0: it has none
   std::set<std::string, std::less<>> said;  ///< reasons that are logged once; bounded by kSaidMax
   Groups groups = kAllGroups;               ///< of host functions, by spec.allow
   Statistics statistics{host.metrics, spec.name};

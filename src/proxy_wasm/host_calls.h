@@ -25,16 +25,16 @@ class HostCalls : public CallState {
  public:
   using Abi = ProxyAbi;
   using Nothing = abi::HostOutcome;  ///< of a function without a result
-  HostCalls(Core& core, Vm& vm) : core_(core), vm_(vm) {}
+  HostCalls(Core& core, Vm& vm) : core_(&core), vm_(vm) {}
 
   /// Before and after each callback. Null: the plugin context.
   void Enter(Context* context) { effective_ = context; }
   void Leave() { effective_ = nullptr; }
-  Core& core() { return core_; }
+  /// Whose callbacks the next ones are; null: of none.
+  void set_core(Core* core) { core_ = core; }
+  Core& core() { return *core_; }
   const Context* effective() const { return effective_; }
   void set_in_vm_start(bool in) { in_vm_start_ = in; }
-  /// Before proxy_on_context_create of the plugin context; not in the start functions.
-  void set_plugin_context_exists() { plugin_context_exists_ = true; }
   /// The answer that the callback to come may read; null: none. It outlives the callback.
   void set_incoming(const Incoming* incoming) { incoming_ = incoming; }
 
@@ -111,7 +111,7 @@ class HostCalls : public CallState {
   Stream* any_stream();
 
  protected:
-  bool plugin_context_exists() const { return plugin_context_exists_; }
+  bool plugin_context_exists() const { return core_->root_context != 0; }
 
  private:
   /// Null: the map is not there in this phase. `known` false: no such map at all.
@@ -153,15 +153,14 @@ class HostCalls : public CallState {
                              std::string_view metadata, const std::string_view* message, uint32_t timeout_ms);
   /// The gRPC call of that id, or what is answered when there is none.
   Answer<Callout*> Grpc(uint32_t id);
-  PairLimits pair_limits() const { return {core_.spec.limits.header_pairs, core_.spec.limits.header_bytes}; }
-  bool strict() const { return core_.spec.statuses == Statuses::kStrict; }
+  PairLimits pair_limits() const { return {core_->spec.limits.header_pairs, core_->spec.limits.header_bytes}; }
+  bool strict() const { return core_->spec.statuses == Statuses::kStrict; }
 
-  Core& core_;
+  Core* core_;
   Vm& vm_;
   Context* effective_ = nullptr;
   const Incoming* incoming_ = nullptr;
   bool in_vm_start_ = false;
-  bool plugin_context_exists_ = false;
   std::string key_;      ///< a lowered key, during one call
   std::string scratch_;  ///< bytes of an answer, during one call
   std::string why_;      ///< a reason that is no constant, during one call

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy_wasm/link.h"
-#include "proxy_wasm/witnessed.h"
 
 namespace weir::proxy_wasm {
 
@@ -23,92 +21,93 @@ void RestartBudget::Take(uint64_t now_ns) {
 }
 
 ProxyWasmPlugin::ProxyWasmPlugin(PluginSpec spec, Host& host, Version version)
-    : core_{*this, std::move(spec), host, *this, version, nullptr, {}, 0, {}}, restarts_(core_.spec.limits) {}
+    : core_{*this, std::move(spec), host, *this, version, {}, 0, 0, {}}, restarts_(core_.spec.limits) {}
 
 Result<std::unique_ptr<Plugin>> ProxyWasmPlugin::Load(Engine& engine, std::shared_ptr<const Module> module, Version version,
                                                       PluginSpec spec, Host& host, const Dialect* dialect) {
   std::unique_ptr<ProxyWasmPlugin> plugin(new ProxyWasmPlugin(std::move(spec), host, version));
   plugin->core_.dialect = dialect;
-  auto groups = GroupsOf(plugin->core_.spec.allow);
-  if (!groups) return Error{groups.error().code, plugin->core_.prefix() + "allow: " + groups.error().message};
-  plugin->core_.groups = *groups;
-  const std::span<const abi::HostFunction> instead = dialect != nullptr ? dialect->rows : std::span<const abi::HostFunction>();
-  const std::vector<engine::HostImport> imports = ImportsFor(*module, version, *groups, instead);
-  auto linked = engine::Linked::Create(engine, std::move(module), imports, MakeObserver(host.witness));
-  if (!linked) return Error{linked.error().code, plugin->core_.prefix() + linked.error().message};
-  plugin->core_.linked = std::move(*linked);
-  WEIR_TRY_VOID(plugin->Spawn());
+  Core& core = plugin->core_;
+  WEIR_TRY(plugin->vm_, SharedVm::Of(engine, std::move(module), version, core));
+  core.groups = plugin->vm_->groups();
+  plugin->vm_->Join(*plugin);
+  WEIR_TRY_VOID(plugin->vm_->Start(*plugin));
+  if (!plugin->up()) return Error{ErrorCode::kTrapped, core.prefix() + "the VM that it shares ended with the start of another plugin"};
   return std::unique_ptr<Plugin>(std::move(plugin));
 }
 
 ProxyWasmPlugin::~ProxyWasmPlugin() {
-  const uint64_t until_ns = core_.host.clock.MonotonicNs() + uint64_t(core_.spec.limits.start_ms) * 1'000'000;
-  while (Context* context = vm_ ? vm_->first_pending() : nullptr) {  // nobody waits any longer
-    if (core_.host.clock.MonotonicNs() < until_ns && !context->Finalize()) break;
-    context->Free();
-  }
-  if (vm_) vm_->Shutdown();
-  core_.host.timers.SetTick(*this, 0);  // after the guest's last words, which may ask for either
+  (void)Shutdown();  // a failure of the last words is nobody's any more
+  core_.host.timers.SetTick(*this, 0);  // after them: they may ask for either
   core_.host.queues.Forget(*this);
 }
 
 Result<void> ProxyWasmPlugin::Shutdown() {
-  const std::unique_ptr<Vm> vm = std::move(vm_);
-  if (!vm) return {};
-  vm->Shutdown();
-  if (vm->alive()) return {};
-  return Error{ErrorCode::kTrapped, core_.prefix() + "at the end of the plugin context: " + vm->trap().message};
+  if (vm_ == nullptr) return {};
+  const uint64_t until_ns = core_.host.clock.MonotonicNs() + uint64_t(core_.spec.limits.start_ms) * 1'000'000;
+  while (Context* context = first_pending()) {  // nobody waits any longer
+    if (core_.host.clock.MonotonicNs() < until_ns && !context->Finalize()) break;
+    context->Free();
+  }
+  auto left = vm_->Leave(*this);
+  vm_.reset();
+  return left;
 }
 
-Result<void> ProxyWasmPlugin::Spawn() {
+Result<void> ProxyWasmPlugin::StartIn(Vm& vm) {
   const uint32_t tick_ms = std::exchange(core_.tick_ms, 0);
-  auto vm = std::make_unique<Vm>(core_);
   ++core_.stats.instances;
-  auto started = vm->Start();
+  auto started = vm.Add(core_);
   if (!started) {
     core_.host.timers.SetTick(*this, 0);
     core_.tick_ms = tick_ms;
     return started;
   }
-  vm_ = std::move(vm);
-  core_.stats.up = true;
+  failed_ = false;
+  core_.stats.up = !down_said_;
   if (tick_ms != 0 && core_.tick_ms == 0) core_.host.timers.SetTick(*this, 0);  // the dead one's; this one asked for none
-  return started;
-}
-
-bool ProxyWasmPlugin::EnsureUp() {
-  if (vm_) [[likely]] return true;
-  const uint64_t now_ns = core_.host.clock.MonotonicNs();
-  if (!restarts_.available(now_ns)) {
-    core_.stats.up = false;
-    core_.statistics.Down();
-    if (!down_said_) {
-      core_.Log(LogLevel::kCritical,
-                core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
-                    std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried and has to serve one stream well; the others get on_error=" +
-                    (core_.spec.on_error == OnError::kClosed ? "closed" : "open"));
-    }
-    down_said_ = true;
-    return false;
-  }
-  restarts_.Take(now_ns);
-  if (auto started = Spawn(); !started) {
-    core_.statistics.StartFailed();
-    Failed("restart", started.error().message);
-    return false;
-  }
   if (down_said_) {
     probing_ = true;
     probe_context_ = 0;
-    probe_until_ns_ = now_ns + uint64_t(core_.spec.limits.restart_interval_ms) * 1'000'000;
-    core_.stats.up = false;
+    probe_until_ns_ = core_.host.clock.MonotonicNs() + uint64_t(core_.spec.limits.restart_interval_ms) * 1'000'000;
   }
-  return true;
+  return started;
+}
+
+bool ProxyWasmPlugin::MayStart() {
+  if (!failed_) return true;
+  const uint64_t now_ns = core_.host.clock.MonotonicNs();
+  if (restarts_.available(now_ns)) {
+    restarts_.Take(now_ns);
+    return true;
+  }
+  core_.stats.up = false;
+  core_.statistics.Down();
+  if (!down_said_) {
+    core_.Log(LogLevel::kCritical,
+              core_.prefix() + "down after " + std::to_string(core_.stats.failures) + " failures; one restart each " +
+                  std::to_string(core_.spec.limits.restart_interval_ms) + " ms is tried and has to serve one stream well; the others get on_error=" +
+                  (core_.spec.on_error == OnError::kClosed ? "closed" : "open"));
+  }
+  down_said_ = true;
+  return false;
+}
+
+bool ProxyWasmPlugin::EnsureUp() {
+  if (up()) [[likely]] return true;
+  if (vm_ == nullptr || !MayStart()) return false;
+  if (auto started = vm_->Start(*this); !started) StartFailed(started.error().message);
+  return up();
+}
+
+void ProxyWasmPlugin::StartFailed(const std::string& message) {
+  core_.statistics.StartFailed();
+  Failed("restart", message);
 }
 
 bool ProxyWasmPlugin::Admit() {
   bool admitted = EnsureUp();
-  if (admitted && vm_->pending()) [[unlikely]] {
+  if (admitted && pending()) [[unlikely]] {
     FinalizeReady();
     admitted = EnsureUp();
   }
@@ -128,6 +127,7 @@ void ProxyWasmPlugin::Proved() {
 
 void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) {
   ++core_.stats.failures;
+  failed_ = true;
   probing_ = false;
   core_.stats.last_error = message;
   core_.stats.up = restarts_.available(core_.host.clock.MonotonicNs());
@@ -136,46 +136,42 @@ void ProxyWasmPlugin::Failed(std::string_view what, const std::string& message) 
   if (core_.tick_ms != 0) core_.host.timers.SetTick(*this, std::max(core_.tick_ms, core_.spec.limits.restart_interval_ms));
 }
 
-void ProxyWasmPlugin::OnDeath(Context* trigger, std::string_view where) {
-  const std::unique_ptr<Vm> dead = std::move(vm_);  // nothing of it is entered again
-  const engine::Trap& trap = dead->trap();
-  core_.statistics.InstanceGone(trap.kind);
-  std::string message = core_.prefix() + std::string(where);
-  if (trigger != nullptr) message += " (context " + std::to_string(trigger->id()) + ")";
-  message += ": " + trap.message;
-  if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
-  Failed("callback", message);
-  while (Context* context = dead->contexts().TakeAny()) {
-    context->Detach();
-    if (context->orphan()) {
-      context->Free();
-    } else if (context != trigger && context->any_stream() != nullptr) {
-      context->any_stream()->Fail();
-    }
-  }
+void ProxyWasmPlugin::Lost(std::string_view culprit) {
+  core_.statistics.InstanceLost();
+  core_.stats.last_error = core_.prefix() + "its VM ended with a failure of plugin \"" + std::string(culprit) + "\", which shares it (vm_id=" +
+                           core_.spec.vm_id + ")";
+  core_.Log(LogLevel::kError, core_.stats.last_error);
+  Ended();
+}
+
+void ProxyWasmPlugin::Ended() {
+  core_.root_context = 0;
+  waiting_ = done_ = ContextList();
+  probing_ = false;
 }
 
 std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
 std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
 
 void ProxyWasmPlugin::UseStreamId(uint32_t id) {
-  if (vm_) vm_->UseContextId(id);
+  if (up()) vm_->vm()->UseContextId(id);
 }
 
 template <class AnyStream>
 std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
   if (!Admit()) return nullptr;
-  if (vm_->contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
+  Vm& vm = *vm_->vm();
+  if (vm.contexts().size() >= core_.spec.limits.contexts) [[unlikely]] {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "the limit of contexts is reached: " + std::to_string(core_.spec.limits.contexts));
     return nullptr;
   }
-  const uint32_t id = vm_->TakeContextId();
+  const uint32_t id = vm.TakeContextId();
   if (id == 0) [[unlikely]] {
     core_.LogOnce(LogLevel::kError, core_.prefix() + "this instance has used all context ids");
     return nullptr;
   }
   if (probing_) probe_context_ = id;
-  std::unique_ptr<Context> context(new (pool_) Context(*this, *vm_, stream, id));
+  std::unique_ptr<Context> context(new (pool_) Context(*this, vm, stream, id));
   if (!context->Create()) {
     OnDeath(context.get(), Name(Callback::kOnContextCreate));
     return nullptr;
@@ -186,28 +182,28 @@ std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
 }
 
 void ProxyWasmPlugin::OnTick() {
-  if (!vm_ && (!EnsureUp() || core_.tick_ms == 0)) return;
+  if (!up() && (!EnsureUp() || core_.tick_ms == 0)) return;
   if (probing_ && core_.host.clock.MonotonicNs() >= probe_until_ns_) Proved();
-  if (!vm_->Call(Callback::kOnTick, nullptr, nullptr, kRootContextId)) return OnDeath(nullptr, Name(Callback::kOnTick));
+  if (!vm_->vm()->Call(core_, Callback::kOnTick, nullptr, nullptr, core_.root_context)) return OnDeath(nullptr, Name(Callback::kOnTick));
   FinalizeReady();
 }
 
 void ProxyWasmPlugin::OnQueueReady(uint32_t queue_id) {
   if (!EnsureUp()) return;
-  if (!vm_->Call(Callback::kOnQueueReady, nullptr, nullptr, kRootContextId, queue_id))
+  if (!vm_->vm()->Call(core_, Callback::kOnQueueReady, nullptr, nullptr, core_.root_context, queue_id))
     return OnDeath(nullptr, Name(Callback::kOnQueueReady));
   FinalizeReady();
 }
 
 // At most one callback's time for all of them: the rest is done after the next event.
 void ProxyWasmPlugin::FinalizeReady() {
-  if (!vm_->pending()) return;
+  if (!pending()) return;
   const uint32_t budget_ms = core_.spec.limits.callback_ms;
   const uint64_t begin_ns = core_.host.clock.MonotonicNs();
-  for (uint64_t now_ns = begin_ns; vm_ && (budget_ms == 0 || now_ns - begin_ns < uint64_t(budget_ms) * 1'000'000);
+  for (uint64_t now_ns = begin_ns; up() && (budget_ms == 0 || now_ns - begin_ns < uint64_t(budget_ms) * 1'000'000);
        now_ns = core_.host.clock.MonotonicNs()) {
-    Context* context = vm_->first_pending();
-    if (context == nullptr || (context == vm_->waiting().first() && now_ns < context->deadline_ns())) return;
+    Context* context = first_pending();
+    if (context == nullptr || (context == waiting_.first() && now_ns < context->deadline_ns())) return;
     const bool orphan = context->orphan();
     if (!context->Finalize()) return;
     if (orphan) context->Free();

@@ -1,4 +1,4 @@
-// A Proxy-Wasm plugin of one worker: the instance that serves it, and what follows when that dies.
+// A Proxy-Wasm plugin of one worker: its context in the instance that serves it, and what follows when that dies.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include "proxy_wasm/context.h"
 #include "proxy_wasm/core.h"
 #include "proxy_wasm/dialect.h"
+#include "proxy_wasm/shared_vm.h"
 #include "proxy_wasm/vm.h"
 #include "weir/plugin.h"
 
@@ -47,7 +48,11 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   // For Context:
   /// The instance trapped in `where`. Every other stream that it served is told to apply its policy; `trigger` (may be null)
   /// tells its own. An orphaned trigger is freed.
-  void OnDeath(Context* trigger, std::string_view where);
+  void OnDeath(Context* trigger, std::string_view where) { vm_->Died(*this, trigger, where); }
+  /// Contexts that wait for proxy_done, the oldest and so the one with the first deadline first; and those that had it.
+  ContextList& waiting() { return waiting_; }
+  ContextList& done() { return done_; }
+  bool pending() const { return first_pending() != nullptr; }
   /// Ends the contexts whose proxy_done came, or whose time is over.
   void FinalizeReady();
   uint64_t done_deadline_ns();
@@ -58,19 +63,36 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   ContextPool& pool() { return pool_; }
   bool waits_for_done() const { return core_.dialect == nullptr || !core_.dialect->ends_without_log; }
 
+  // For SharedVm:
+  Core& core() { return core_; }
+  /// It has its context in the instance that lives.
+  bool up() const { return core_.root_context != 0; }
+  /// No failure of its own forbids a start now. Takes one restart of its budget.
+  bool MayStart();
+  /// Its context in `vm`, on_vm_start, on_configure.
+  Result<void> StartIn(Vm& vm);
+  /// The instance was not made.
+  void NotStarted() { ++core_.stats.instances; }
+  /// What StartIn answered to another one's start.
+  void StartFailed(const std::string& message);
+  void Failed(std::string_view what, const std::string& message);
+  /// A failure of `culprit` ended the instance.
+  void Lost(std::string_view culprit);
+  /// It has no context any more: the instance is gone, or refused it.
+  void Ended();
+
  private:
   ProxyWasmPlugin(PluginSpec spec, Host& host, Version version);
   /// A stream context for an HttpStream or TcpStream. Null: down.
   template <class AnyStream>
   std::unique_ptr<Context> NewContext(AnyStream& stream);
-  /// An instance, now or made now. False: down.
+  /// A context in an instance, now or made now. False: down.
   bool EnsureUp();
   /// EnsureUp for a stream. After the plugin was down, the new instance is on probation: one stream has it, the others get on_error until
   /// that one is over, or the instance has lived for restart_interval_ms.
   bool Admit();
   void Proved();
-  Result<void> Spawn();
-  void Failed(std::string_view what, const std::string& message);
+  Context* first_pending() const { return done_.first() != nullptr ? done_.first() : waiting_.first(); }
 
   // CallEvents, on the plugin context:
   void OnHttpAnswer(CallToken token, HttpAnswer answer) override;
@@ -88,7 +110,9 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   Core core_;
   ContextPool pool_;
   RestartBudget restarts_;
-  std::unique_ptr<Vm> vm_;
+  std::shared_ptr<SharedVm> vm_;
+  ContextList waiting_, done_;
+  bool failed_ = false;     ///< the instance ended by its failure, not by another plugin's: the next one takes of `restarts_`
   bool down_said_ = false;  ///< the log knows that the plugin is down
   bool probing_ = false;    ///< the instance has still to prove itself
   uint32_t probe_context_ = 0;  ///< the stream that has it; 0: none yet

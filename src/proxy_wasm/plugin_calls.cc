@@ -17,7 +17,7 @@ std::string TextOf(const HttpAnswer& answer) {
 }  // namespace
 
 Callout* ProxyWasmPlugin::Waiting(CallToken token) {
-  Callout* callout = vm_ ? vm_->callouts().FindToken(token) : nullptr;
+  Callout* callout = up() ? vm_->vm()->callouts().FindToken(token) : nullptr;
   if (callout == nullptr) {
     ++core_.stats.answers_dropped;
     core_.statistics.AnswerDropped();
@@ -46,12 +46,12 @@ void ProxyWasmPlugin::OnHttpAnswer(CallToken token, HttpAnswer answer) {
     incoming.status = kBrokenConnection;
     incoming.message = text;
   }
-  vm_->callouts().End(*callout, failed ? Name(answer.failure) : kEndedOk);
+  vm_->vm()->callouts().End(*callout, failed ? Name(answer.failure) : kEndedOk);
   SnapshotMap headers(std::move(answer.headers)), trailers(std::move(answer.trailers));
   incoming.maps[MapIndex(MapType::kHttpCallResponseHeaders)] = &headers;
   incoming.maps[MapIndex(MapType::kHttpCallResponseTrailers)] = &trailers;
   incoming.http_body = &answer.body;
-  Delivered(vm_->Deliver(incoming, Callback::kOnHttpCallResponse, id, headers.size(), answer.body.size(), trailers.size()),
+  Delivered(vm_->vm()->Deliver(core_, incoming, Callback::kOnHttpCallResponse, id, headers.size(), answer.body.size(), trailers.size()),
             Callback::kOnHttpCallResponse);
 }
 
@@ -69,7 +69,7 @@ void ProxyWasmPlugin::DeliverMetadata(CallToken token, HeaderList metadata, MapT
   SnapshotMap map(std::move(metadata));
   Incoming incoming;
   incoming.maps[MapIndex(type)] = &map;
-  Delivered(vm_->Deliver(incoming, callback, callout->id, map.size()), callback);
+  Delivered(vm_->vm()->Deliver(core_, incoming, callback, callout->id, map.size()), callback);
 }
 
 void ProxyWasmPlugin::OnGrpcMessage(CallToken token, std::string message) {
@@ -85,7 +85,7 @@ void ProxyWasmPlugin::OnGrpcMessage(CallToken token, std::string message) {
 void ProxyWasmPlugin::DeliverMessage(uint32_t id, const std::string& message) {
   Incoming incoming;
   incoming.grpc_message = &message;
-  Delivered(vm_->Deliver(incoming, Callback::kOnGrpcReceive, id, message.size()), Callback::kOnGrpcReceive);
+  Delivered(vm_->vm()->Deliver(core_, incoming, Callback::kOnGrpcReceive, id, message.size()), Callback::kOnGrpcReceive);
 }
 
 void ProxyWasmPlugin::OnGrpcClose(CallToken token, GrpcStatus status, std::string message) {
@@ -103,12 +103,12 @@ void ProxyWasmPlugin::OnGrpcClose(CallToken token, GrpcStatus status, std::strin
               "gRPC " + std::string(unary ? "call " : "stream ") + std::to_string(id) + " to upstream \"" + callout->upstream +
                   "\" ended with status " + std::to_string(uint32_t(status)) + (message.empty() ? "" : ": " + message));
   }
-  vm_->callouts().End(*callout, status == GrpcStatus::kOk ? kEndedOk : kStatusOutcome);
+  vm_->vm()->callouts().End(*callout, status == GrpcStatus::kOk ? kEndedOk : kStatusOutcome);
   if (unary && status == GrpcStatus::kOk) return DeliverMessage(id, *reply);
   Incoming incoming;
   incoming.status = uint32_t(status);
   incoming.message = message;
-  Delivered(vm_->Deliver(incoming, Callback::kOnGrpcClose, id, uint32_t(status)), Callback::kOnGrpcClose);
+  Delivered(vm_->vm()->Deliver(core_, incoming, Callback::kOnGrpcClose, id, uint32_t(status)), Callback::kOnGrpcClose);
 }
 
 void ProxyWasmPlugin::OnForeignFunction(uint32_t function_id, std::string_view arguments) {
@@ -116,7 +116,7 @@ void ProxyWasmPlugin::OnForeignFunction(uint32_t function_id, std::string_view a
   const std::string copy(arguments);
   Incoming incoming;
   incoming.foreign_arguments = &copy;
-  Delivered(vm_->Deliver(incoming, Callback::kOnForeignFunction, function_id, copy.size()), Callback::kOnForeignFunction);
+  Delivered(vm_->vm()->Deliver(core_, incoming, Callback::kOnForeignFunction, function_id, copy.size()), Callback::kOnForeignFunction);
 }
 
 }  // namespace weir::proxy_wasm

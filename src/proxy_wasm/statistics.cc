@@ -58,6 +58,11 @@ void Statistics::InstanceGone(engine::Trap::Kind kind) {
   memory_->Set(0);
 }
 
+void Statistics::InstanceLost() {
+  Failure("shared");
+  memory_->Set(0);
+}
+
 void Statistics::StartFailed() { Failure("start"); }
 
 void Statistics::Down() { up_->Set(0); }

@@ -32,6 +32,8 @@ class Statistics {
   void Took(Callback callback, uint64_t ns, uint64_t memory_bytes);
   void InstanceStarted(uint64_t memory_bytes);
   void InstanceGone(engine::Trap::Kind kind);
+  /// By a failure of another plugin that shares it.
+  void InstanceLost();
   void StartFailed();
   /// No instance: the plugin is down, or being started again.
   void Down();

@@ -4,59 +4,71 @@ namespace weir::proxy_wasm {
 namespace {
 constexpr engine::ValType kI32s[2] = {engine::ValType::kI32, engine::ValType::kI32};
 
-wasi::WasiContext WasiContextOf(Core& core) {
-  return {.log = core.host.log,
-          .clock = core.host.for_guests(),
-          .random = core.host.random,
-          .plugin = core.spec.name,
-          .environment = core.spec.environment,
-          .stderr_level = core.spec.stderr_level,
-          .line_bytes_max = core.spec.limits.log_line_bytes,
-          .random_bytes_max = core.spec.limits.random_bytes};
+wasi::WasiContext WasiContextOf(const PluginSpec& spec, Host& host) {
+  return {.log = host.log,
+          .clock = host.for_guests(),
+          .random = host.random,
+          .plugin = spec.name,
+          .environment = spec.environment,
+          .stderr_level = spec.stderr_level,
+          .line_bytes_max = spec.limits.log_line_bytes,
+          .random_bytes_max = spec.limits.random_bytes};
 }
-}
+}  // namespace
 
-Vm::Vm(Core& core)
-    : core_(core),
-      own_calls_(core, *this),
-      other_calls_(core.dialect != nullptr ? core.dialect->make_calls(*core.dialect, core, *this) : OwnedCalls(nullptr, nullptr)),
+Vm::Vm(engine::Linked& linked, Core& first, const PluginSpec& spec)
+    : linked_(linked),
+      spec_(spec),
+      own_calls_(first, *this),
+      other_calls_(first.dialect != nullptr ? first.dialect->make_calls(*first.dialect, first, *this) : OwnedCalls(nullptr, nullptr)),
       calls_(other_calls_ ? *other_calls_ : own_calls_),
-      wasi_(WasiContextOf(core)),
+      wasi_(WasiContextOf(spec, first.host)),
       selves_{&calls_, &wasi_},
-      callouts_(core),
-      budget_ms_(core.spec.limits.start_ms) {}
+      budget_ms_(spec.limits.start_ms) {}
 
-Error Vm::Trapped(std::string_view where) const {
+void Vm::SwitchTo(Core* core) {
+  core_ = core;
+  calls_.set_core(core);
+  if (core != nullptr) wasi_.set_plugin(core->spec.name);
+}
+
+Error Vm::Trapped(const Core& core, std::string_view where) const {
   const engine::Trap& trap = instance_->trap();
-  std::string message = core_.prefix() + std::string(where) + ": " + trap.message;
+  std::string message = core.prefix() + std::string(where) + ": " + trap.message;
   if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
   return {ErrorCode::kTrapped, std::move(message)};
 }
 
-Result<void> Vm::Start() {
-  const Limits& limits = core_.spec.limits;
-  auto instance = engine::Instance::Create(*core_.linked, &selves_, {limits.memory_bytes, limits.table_elements}, limits.start_ms);
-  if (!instance) return Error{instance.error().code, core_.prefix() + instance.error().message};
+Result<void> Vm::Start(Core& first) {
+  SwitchTo(&first);
+  const Limits& limits = spec_.limits;
+  auto instance = engine::Instance::Create(linked_, &selves_, {limits.memory_bytes, limits.table_elements}, limits.start_ms);
+  if (!instance) return Error{instance.error().code, first.prefix() + instance.error().message};
   instance_ = std::move(*instance);
   auto callbacks = Callbacks::Find(*instance_);
-  if (!callbacks) return Error{callbacks.error().code, core_.prefix() + callbacks.error().message};
+  if (!callbacks) return Error{callbacks.error().code, first.prefix() + callbacks.error().message};
   callbacks_ = *callbacks;
-  if (core_.dialect != nullptr && core_.dialect->ends_without_log) callbacks_.Leave(Callback::kOnLog);
-  for (const CallbackRow& row : kCallbackRows)
-    if (has(row.id)) core_.statistics.Has(row.id);
+  if (first.dialect != nullptr && first.dialect->ends_without_log) callbacks_.Leave(Callback::kOnLog);
   WEIR_TRY_VOID(FindAllocator());
-  WEIR_TRY_VOID(RunStartFunctions());
-  WEIR_TRY_VOID(Configure());
-  budget_ms_ = limits.callback_ms;
-  core_.statistics.InstanceStarted(instance_->MemoryBytes());
-  return {};
+  return RunStartFunctions();
+}
+
+Result<void> Vm::Add(Core& core) {
+  for (const CallbackRow& row : kCallbackRows)
+    if (has(row.id)) core.statistics.Has(row.id);
+  budget_ms_ = spec_.limits.start_ms;
+  auto configured = Configure(core);
+  budget_ms_ = spec_.limits.callback_ms;
+  calls_.set_in_vm_start(false);
+  if (configured) core.statistics.InstanceStarted(instance_->MemoryBytes());
+  return configured;
 }
 
 Result<void> Vm::FindAllocator() {
   for (std::string_view name : {"proxy_on_memory_allocate", "malloc"}) {
     if (!instance_->Exports(name)) continue;
     auto function = instance_->Find(name, {kI32s, 1}, {kI32s, 1});
-    if (!function) return Error{function.error().code, core_.prefix() + function.error().message};
+    if (!function) return Error{function.error().code, core_->prefix() + function.error().message};
     calls_.set_allocator(*function);
     return {};
   }
@@ -78,7 +90,7 @@ Result<void> Vm::RunStartFunctions() {
     auto function = instance_->Find(step.name, {kI32s, step.params}, {kI32s, step.results});
     if (!function) {
       if (step.name == "_initialize" || step.name == "_start")
-        return Error{function.error().code, core_.prefix() + function.error().message};
+        return Error{function.error().code, core_->prefix() + function.error().message};
       continue;  // a main of another shape is not the specification's
     }
     main_ran = step.name == "main";
@@ -87,15 +99,18 @@ Result<void> Vm::RunStartFunctions() {
     const bool alive = instance_->Call(*function, slots, std::max(step.params, step.results), budget_ms_);
     calls_.Leave();
     wasi_.Flush();
-    if (!alive) return Trapped(step.name);
+    if (!alive) return Trapped(*core_, step.name);
   }
   return {};
 }
 
-Result<void> Vm::Configure() {
-  const PluginSpec& spec = core_.spec;
-  calls_.set_plugin_context_exists();
-  if (!Call(Callback::kOnContextCreate, nullptr, nullptr, kRootContextId, 0)) return Trapped(Name(Callback::kOnContextCreate));
+// Each plugin context gets its own on_vm_start, as on Envoy: SDKs pass it on to the plugin's root object, where many set their tick.
+Result<void> Vm::Configure(Core& core) {
+  const PluginSpec& spec = core.spec;
+  const uint32_t id = TakeContextId();
+  if (id == 0) return Error{ErrorCode::kLimit, core.prefix() + "the instance that it shares has used all context ids"};
+  core.root_context = id;
+  if (!Call(core, Callback::kOnContextCreate, nullptr, nullptr, id, 0)) return Trapped(core, Name(Callback::kOnContextCreate));
   struct Step {
     Callback callback;
     size_t bytes;
@@ -107,20 +122,24 @@ Result<void> Vm::Configure() {
   for (const Step& step : steps) {
     uint32_t accepted = 1;
     calls_.set_in_vm_start(step.callback == Callback::kOnVmStart);
-    if (!Call(step.callback, nullptr, &accepted, kRootContextId, step.bytes)) return Trapped(Name(step.callback));
+    if (!Call(core, step.callback, nullptr, &accepted, id, step.bytes)) return Trapped(core, Name(step.callback));
     if (accepted == 0) {
       return Error{ErrorCode::kRefused,
-                   core_.prefix() + std::string(Name(step.callback)) + " returned false: " + std::string(step.remedy)};
+                   core.prefix() + std::string(Name(step.callback)) + " returned false: " + std::string(step.remedy)};
     }
   }
-  calls_.set_in_vm_start(false);
   return {};
 }
 
-void Vm::Shutdown() {
+bool Vm::Remove(Core& core) {
+  const uint32_t id = core.root_context;
+  if (id == 0) return true;
   uint32_t done = 1;
-  if (Call(Callback::kOnDone, nullptr, &done, kRootContextId) && Call(Callback::kOnLog, nullptr, nullptr, kRootContextId))
-    (void)Call(Callback::kOnDelete, nullptr, nullptr, kRootContextId);
+  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnLog, nullptr, nullptr, id) &&
+                     Call(core, Callback::kOnDelete, nullptr, nullptr, id);
+  callouts_.CancelOf(core);
+  SwitchTo(nullptr);
+  return alive;
 }
 
 }  // namespace weir::proxy_wasm

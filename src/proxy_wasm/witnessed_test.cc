@@ -120,6 +120,23 @@ TEST(Witnessed, TheAllocator) {
                             "  env.proxy_get_header_map_value(map_id=request_headers, key=\":path\") in 2 = INVALID_MEMORY_ACCESS: the plugin's allocator gave no memory", kEnd}));
 }
 
+TEST(Witnessed, OneFunctionUnderTwoNames) {
+  constexpr std::string_view kWat = R"((module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+    (func $both (param i32 i32 i32) (result i32) (i32.const 0))
+    (export "proxy_on_request_headers" (func $both)) (export "proxy_on_response_body" (func $both))))";
+  FakeWorld world;
+  Heard heard;
+  world.host.witness = &heard;
+  auto plugin = LoadWat(kWat, world);
+  ASSERT_TRUE(plugin) << plugin.error().message;
+  FakeStream stream;
+  auto filter = (*plugin)->NewHttpFilter(stream);
+  filter->OnRequestHeaders(4, EndOfStream::kYes);
+  filter->OnResponseBody(7, EndOfStream::kYes);
+  EXPECT_EQ(heard.lines, (Strings{kBegin, "proxy_on_request_headers -> CONTINUE",
+                                  "t proxy_on_response_body(stream_context_id=2, body_size=7, end_of_stream=1) in 2", "proxy_on_response_body -> CONTINUE"}));
+}
+
 TEST(Witnessed, WasiAndTraps) {
   constexpr std::string_view kWat = R"((module
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))

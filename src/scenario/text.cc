@@ -85,8 +85,6 @@ std::optional<std::string> Text(std::string_view rest) {
   return all;
 }
 
-namespace {
-/// "50ms" or "2s", in milliseconds.
 std::optional<uint32_t> Milliseconds(std::string_view text) {
   uint32_t unit = 1;
   if (text.ends_with("ms")) {
@@ -101,7 +99,6 @@ std::optional<uint32_t> Milliseconds(std::string_view text) {
   if (!number) return std::nullopt;
   return static_cast<uint32_t>(*number) * unit;
 }
-}  // namespace
 
 std::string SetPluginOption(PluginSpec* spec, std::string_view key, std::string_view value) {
   if (key == "root_id") return spec->root_id = value, "";

@@ -18,6 +18,8 @@ std::string_view Word(std::string_view* rest);
 std::optional<uint64_t> Number(std::string_view text);
 /// A number, k, m or g may follow.
 std::optional<uint64_t> Size(std::string_view text);
+/// "50ms" or "2s", in milliseconds.
+std::optional<uint32_t> Milliseconds(std::string_view text);
 /// TEXT of a line: as it is; in quotes with escapes; `*N TEXT` repeats it. nullopt: malformed (kBadText says how).
 std::optional<std::string> Text(std::string_view rest);
 /// What stands between the quotes at the beginning of `text`; `*end` is set behind the closing one. nullopt: malformed.

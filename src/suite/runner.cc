@@ -138,6 +138,11 @@ class Runner {
       level_ = int(std::find(std::begin(kLevels), std::end(kLevels), options_.log_level) - std::begin(kLevels));
       if (level_ == 0 || size_t(level_) >= std::size(kLevels)) return Bad("--log-level is TRACE, DEBUG, INFO, WARN, ERROR or CRITICAL");
     }
+    if (const std::string& path = options_.log_file; !path.empty()) {
+      std::FILE* file = std::fopen(path.c_str(), "ae");
+      if (file == nullptr) return Bad("--log-file " + path + ": it cannot be written; give a path in a directory that is there and yours");
+      std::fclose(file);
+    }
     EngineOptions engine;
     engine.pooling = false;
     WEIR_TRY(engine_, Engine::Create(engine));

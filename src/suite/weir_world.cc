@@ -78,7 +78,7 @@ Result<void> WeirWorld::AddPlugin(const pb::Plugin& plugin, size_t number) {
   spec.vm_configuration = plugin.vm_config_text();
   spec.configuration = plugin.config_text();
   if (!plugin.config().empty()) {
-    if (!plugin.config_text().empty()) return bad("config and config_text: keep one");
+    if (plugin.has_config_text()) return bad("config and config_text: keep one");
     WEIR_TRY(spec.configuration, ReadBeside(world_.file.folder, plugin.config()));
   }
   for (const std::string& option : plugin.option()) {
@@ -90,7 +90,7 @@ Result<void> WeirWorld::AddPlugin(const pb::Plugin& plugin, size_t number) {
   if (plugin.wasm().empty()) {
     if (world_.plugin == nullptr) return bad("it names no wasm, and there is no --plugin");
     spec.path = world_.plugin->path;
-    if (plugin.config().empty() && plugin.config_text().empty()) spec.configuration = world_.plugin->configuration;
+    if (plugin.config().empty() && !plugin.has_config_text()) spec.configuration = world_.plugin->configuration;
     return Load(world_.plugin->module, std::move(spec));
   }
   spec.path = PathBeside(world_.file.folder, plugin.wasm());

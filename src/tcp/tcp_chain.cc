@@ -24,11 +24,15 @@ TcpChain::TcpChain(TcpExchange& exchange, std::span<Plugin* const> plugins, uint
   for (Plugin* plugin : plugins) {
     Slot& slot = *slots_.emplace_back(std::make_unique<Slot>(*this, *plugin));
     slot.filter_ = plugin->NewTcpFilter(slot);
-    if (slot.filter_) [[likely]] continue;
-    const PluginSpec& spec = plugin->spec();
-    slot.state_ = spec.on_error == OnError::kOpen ? SlotState::kGone : SlotState::kDown;
-    exchange_.OnNote(TcpNote::kPluginDown, spec.name);
+    if (!slot.filter_) [[unlikely]] SetDown(slot);
   }
+  made_ = true;
+}
+
+void TcpChain::SetDown(Slot& slot) {
+  const PluginSpec& spec = slot.plugin_.spec();
+  slot.state_ = spec.on_error == OnError::kOpen ? SlotState::kGone : SlotState::kDown;
+  exchange_.OnNote(TcpNote::kPluginDown, spec.name);
 }
 
 TcpChain::~TcpChain() {

@@ -144,6 +144,8 @@ class TcpChain {
   uint64_t held_bytes_max(const Slot& slot) const;
   bool Full(const Slot& slot, const Gate& gate) const;
   void ApplyFailure(Slot& slot);
+  /// There is no instance for this stream: the plugin's first event, if any, applies its OnError.
+  void SetDown(Slot& slot);
   void Record(Outcome outcome);
 
   TcpExchange& exchange_;
@@ -153,6 +155,7 @@ class TcpChain {
   bool over_[kTcpSides] = {};    ///< the end of that side left the chain
   bool closed_[kTcpSides] = {};  ///< OnClose came
   Outcome outcome_ = Outcome::kNone;
+  bool made_ = false;         ///< all filters are there
   bool busy_ = false;  ///< inside an event: what is recorded comes out as its verdict, without a Wake
   bool finished_ = false;
   std::vector<std::pair<std::string, std::string>> custom_;  ///< properties set by plugins, shared along the chain

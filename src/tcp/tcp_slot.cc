@@ -105,6 +105,7 @@ bool TcpChain::Slot::SetCustomProperty(std::string_view path, std::string_view v
 
 void TcpChain::Slot::Fail() {
   if (state_ == SlotState::kGone) return;
+  if (!chain_.made_) return chain_.SetDown(*this);  // a plugin behind it, which shares its VM, trapped at its creation
   if (chain_.finished_ || gate(TcpSide::kDownstream).deciding || gate(TcpSide::kUpstream).deciding) {
     failed_ = true;  // Decide() applies it when the event returns; Finish() passes it over
     return;

@@ -47,7 +47,8 @@ Strings WordsOf(const LocalResponse& response) {
 RecordedHost::RecordedHost(RecordedPlugin& plugin, Host& real)
     : plugin_(plugin),
       real_(real),
-      host_{*this, real.clock, *this, *this, *this, *this, real.foreign_functions, *this, real.witness, this, this} {}
+      // No VM is shared: its host would be another plugin's, and gone before this one.
+      host_{*this, real.clock, *this, *this, *this, *this, real.foreign_functions, *this, nullptr, real.witness, this, this} {}
 
 bool RecordedHost::on() const { return plugin_.on(); }
 void RecordedHost::Note(Strings words, Strings answer) { plugin_.Note(std::move(words), std::move(answer)); }

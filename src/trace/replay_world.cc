@@ -76,7 +76,7 @@ const Call* Answers::Recall(const Strings& words) const {
 
 // ---- services
 
-ReplayWorld::ReplayWorld() : host_{*this, clock_, *this, *this, *this, *this, foreign_functions_, *this, nullptr, this, this} {}
+ReplayWorld::ReplayWorld() : host_{*this, clock_, *this, *this, *this, *this, foreign_functions_, *this, nullptr, nullptr, this, this} {}
 
 const Call* ReplayWorld::Take(const Strings& words) {
   for (Answers* answers : answers_) {

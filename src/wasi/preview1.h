@@ -18,6 +18,9 @@ class Preview1 {
   Preview1& operator=(const Preview1&) = delete;
   ~Preview1() { Flush(); }
 
+  /// The name in the log from now on; outlives its use. For an instance that several plugins share.
+  void set_plugin(std::string_view name) { context_.plugin = name; }
+
   /// Lines begun on stdout and stderr go to the log. To be called when a callback has returned or failed, so that a panic's last
   /// words are not lost.
   void Flush() {
@@ -65,7 +68,7 @@ class Preview1 {
   Answer<uint32_t> PollAll(std::string_view subscriptions, std::span<uint8_t> events, uint32_t count, uint32_t stride);
   void FlushLines();
 
-  const WasiContext context_;
+  WasiContext context_;
   LineBuffer out_, error_;
 };
 

@@ -49,7 +49,7 @@ class Help(Case):
         code, out, err = weir("--help")
         self.assertEqual((code, err), (0, ""))
         self.assertLess(out.index("weir run --plugin"), out.index("Usage:"))
-        for command in ("run", "inspect", "check", "conformance", "trace", "completion", "man", "help"):
+        for command in ("run", "inspect", "check", "test", "request", "bench", "conformance", "trace", "completion", "man", "help"):
             self.assertRegex(out, rf"(?m)^  {command} ")
             self.assertEqual(weir(command, "--help")[0], 0)
 
@@ -81,8 +81,10 @@ class Help(Case):
         self.assertIn("Usage:", err)
 
     def test_manual_and_completion_know_every_flag(self):
-        flags = set(re.findall(r"(?m)^\s+(?:-\w,)?(--[\w-]+)", weir("run", "--help")[1]))
-        self.assertGreater(len(flags), 15)
+        flags = set()
+        for command in ("run", "inspect", "check", "request", "conformance"):
+            flags |= set(re.findall(r"(?m)^\s+(?:-\w,)?(--[\w-]+)", weir(command, "--help")[1]))
+        self.assertGreater(len(flags), 50)
         manual = weir("man")[1].replace("\\-", "-")
         self.assertTrue(manual.startswith(".TH WEIR 1"))
         for shell in ("bash", "zsh", "fish"):
@@ -95,7 +97,8 @@ class Help(Case):
         (self.dir / "weir.bash").write_text(weir("completion", "bash")[1])
         ask = 'source weir.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _weir 2>/dev/null; echo "${COMPREPLY[@]}"'
         for words, expected in (('weir ru', "run"), ('weir run --plug', "--plugin"), ('weir run --on-error cl', "closed"), ('weir help exi', "exit-codes"),
-                                ('weir completion z', "zsh")):
+                                ('weir completion z', "zsh"), ('weir check weir.b', "weir.bash"), ('weir request --plugin weir.b', "weir.bash"),
+                                ('weir request --statuses st', "strict"), ('weir check --fi', "--fix")):
             done = subprocess.run(["bash", "-c", ask % words], cwd=self.dir, capture_output=True, text=True)
             self.assertEqual(done.stdout.strip(), expected, words)
 

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 from cases import case
 from cases_grpc import grpc
 from cases_scenarios import Exchange, Message, check
-from client import Connection
+from client import Connection, request
 from conformance_peers import Connection as Tcp
 from conformance_peers import peer
-from harness import Settings
+from harness import Settings, wait_for
 from tcp import stream_block
 from upstream import Upstream
 
@@ -125,7 +125,7 @@ class Site:
             servers.append(f"server {{ listen unix:{self.n.dir}/c{i}; location / {{ weir {chain}; proxy_pass http://127.0.0.1:{self.upstream(i).port}; "
                            f"proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Connection \"\"; }} }}")
         most = f"weir_max_body {body_bytes};" if body_bytes else ""
-        self.n.write("\n".join(plugins), http="\n".join([most, "client_max_body_size 100m;", *clusters, *servers]))
+        self.n.write("\n".join(plugins), "location = /weir-metrics { weir_metrics; }", http="\n".join([most, "client_max_body_size 100m;", *clusters, *servers]))
 
     def lines(self):
         """(plugin, text) of what plugins of the worker said; the canary's lines are the master's."""
@@ -163,10 +163,24 @@ class Site:
 
     @staticmethod
     def place(run, event):
-        return f"request of line {run['exchanges'][event['exchange']]['line']}" if "exchange" in event else f"tcp {event['tcp']}"
+        return f"request of line {run['exchanges'][event['exchange']]['line']}" if "exchange" in event else " ".join(f"{k} {v}" for k, v in event.items())
+
+    def metric(self, i, line):
+        """In the metrics of all workers, where the plugin has this case's name."""
+        wanted = re.sub(r'plugin="(\w+)"', rf'plugin="c{i}_\1"', line)
+        text = ""
+
+        def there():
+            nonlocal text
+            text = request(self.n.port, "/weir-metrics").text
+            return wanted in text.splitlines()
+        series = wanted.rsplit(" ", 1)[0] + " "
+        wait_for(there, 2, lambda: f"{wanted}; got {[l for l in text.splitlines() if l.startswith(series)]}")
 
     def event(self, i, event):
         run = self.runs[i]
+        if "metric" in event:
+            return self.metric(i, event["metric"])
         source = run["exchanges"][event["exchange"]]
         self.marks.setdefault(i, []).append(len(self.lines()) if len(run["exchanges"]) > 1 else 0)
         check(SimpleNamespace(up=self.upstream(i)), lambda timeout: Unix(f"{self.n.dir}/c{i}", timeout), exchange(source))

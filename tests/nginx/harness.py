@@ -106,6 +106,7 @@ worker_processes {self.workers};
 daemon off;
 pid {self.dir}/nginx.pid;
 error_log {self.dir}/error.log {self.log_level};
+{"env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;" if Settings.preload else ""}
 {main}
 events {{ worker_connections 1024; }}
 http {{
@@ -126,7 +127,9 @@ http {{
         for name, value in {"dir": self.dir, "guests": Settings.guests, "up": up, "key": key, "cert": cert}.items():
             body = body.replace("{" + name + "}", str(value))
         self.conf = self.dir / "nginx.conf"
-        self.conf.write_text(body)
+        fresh = self.dir / "nginx.conf.new"
+        fresh.write_text(body)
+        fresh.replace(self.conf)  # a reload may be reading it
 
     def file(self, name, content):
         path = self.dir / name

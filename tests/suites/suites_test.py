@@ -120,6 +120,9 @@ class Flags(Case):
     def test_log_file(self):
         log = self.dir / "plugin.log"
         weir_test(*self.plugin, "--suite", self.suite(self.TWO), "--log-file", log)
+        code, _, err = weir_test(*self.plugin, "--suite", self.suite(self.TWO), "--log-file", self.dir / "no" / "plugin.log")
+        self.assertEqual(code, 2)
+        self.assertIn("--log-file", err)
         self.assertIn("--- Starting test: Yes ---\nbefore the root context\nrequest headers 0\n--- Finished test: Yes ---\n", log.read_text())
 
     def test_any_chunking(self):

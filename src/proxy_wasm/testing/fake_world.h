@@ -19,9 +19,10 @@ namespace weir::proxy_wasm::testing {
 
 class FakeLog final : public Log {
  public:
-  void Write(LogLevel level, std::string_view, std::string_view line) override {
+  void Write(LogLevel level, std::string_view plugin, std::string_view line) override {
     levels.push_back(level);
     lines.emplace_back(line);
+    by.push_back(std::string(plugin) + ": " + std::string(line));
   }
   LogLevel level() const override { return least; }
   bool Has(std::string_view part) const { return Count(part) > 0; }
@@ -31,6 +32,7 @@ class FakeLog final : public Log {
   LogLevel least = LogLevel::kDebug;
   std::vector<LogLevel> levels;
   std::vector<std::string> lines;
+  std::vector<std::string> by;  ///< the same with the plugin in front
 };
 
 class FakeClock final : public Clock {
@@ -146,12 +148,14 @@ class FakeMetrics final : public Metrics {
 
 class FakeTimers final : public Timers {
  public:
-  void SetTick(Plugin&, uint32_t ms) override {
+  void SetTick(Plugin& plugin, uint32_t ms) override {
+    of[&plugin] = ms;
     period_ms = ms;
     periods.push_back(ms);
   }
   uint32_t period_ms = 0;
   std::vector<uint32_t> periods;
+  std::map<const Plugin*, uint32_t> of;
 };
 
 /// Takes every call to "up" and keeps it; the test answers through `events`.
@@ -210,7 +214,8 @@ struct FakeWorld {
   FakeTimers timers;
   ForeignFunctions foreign;
   FakeCalls calls;
-  Host host{log, clock, shared_data, queues, metrics, timers, foreign, calls};
+  VmPool vms;
+  Host host{log, clock, shared_data, queues, metrics, timers, foreign, calls, &vms};
 };
 
 class FakeMap final : public HeaderMap {
