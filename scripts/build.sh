@@ -9,4 +9,6 @@ if [ "$preset" != release ]; then folder=build-$preset; fi
 if [ ! -f "$folder/build.ninja" ] || ! ls $(sed -n 's/.* \(\/[^ ]*libweir_wasmtime\.a\).*/\1/p' "$folder/build.ninja" | head -1) > /dev/null 2>&1; then
   cmake --preset "$preset"
 fi
+# What ccache keeps of one clone serves the next one.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 exec ninja -C "$folder" "${@:2}"

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/handover.h"
 #include "engine/linked_impl.h"
 #include "engine/trap_text.h"
 
@@ -19,7 +20,10 @@ constexpr std::string_view kMemory = "memory";
 class InstanceImpl : public Instance {
  public:
   InstanceImpl(LinkedImpl& linked, void* self, const InstanceLimits& limits);
-  ~InstanceImpl() override { ticker_.Remove(&in_flight_); }
+  ~InstanceImpl() override {
+    ticker_.Remove(&in_flight_);
+    MemoryGivenBack();
+  }
   Result<void> Start(uint32_t start_ms);
 
   uint64_t MemoryBytes() override;
@@ -100,6 +104,7 @@ uint64_t InstanceImpl::MemoryBytes() { return wasmtime_memory_data_size(context_
 
 void InstanceImpl::TakeMemory(const wasmtime_extern_t& item) {
   if (item.kind != WASMTIME_EXTERN_MEMORY) return;
+  MemoryTaken();
   wasm_memory_ = item.of.memory;
   memory_ = GuestMemory(wasmtime_memory_data(context_, &wasm_memory_), MemoryBytes(), this);
   has_memory_ = true;

@@ -146,9 +146,16 @@ void CallLoop::Wait() {
     const long wait_ms = *next_ms > now_ms ? static_cast<long>(*next_ms - now_ms) : 0;
     timeout_ms = timeout_ms < 0 ? wait_ms : std::min(timeout_ms, wait_ms);
   }
+  // libcurl 7.88 forgets now and then to say that a kept HTTP/2 connection has to be read: without another event its answer would never be
+  // complete. While few calls are under way it is asked again; of many, each wakes the others of its connection.
+  constexpr long kLookAgainMs = 20;
+  constexpr size_t kLookAgainTransfers = 64;
+  const bool look_again = !transfers_.empty() && transfers_.size() <= kLookAgainTransfers;
+  if (look_again) timeout_ms = timeout_ms < 0 ? kLookAgainMs : std::min(timeout_ms, kLookAgainMs);
   epoll_event events[kEventsAtOnce];
   const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, static_cast<int>(std::min<long>(timeout_ms, INT_MAX)));
   int running = 0;
+  if (count == 0 && look_again) curl_multi_perform(multi_, &running);
   curl_multi_timeout(multi_, &timeout_ms);
   if (timeout_ms == 0) curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
   grpc_->OnTime(NowMs());

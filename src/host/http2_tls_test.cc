@@ -115,12 +115,22 @@ TEST_F(Tls, Http2CallsShareAConnection) {
   EXPECT_EQ(connections.size(), 1u);
 }
 
+TEST_F(Tls, Http2ConnectionsStayGoodForLargeAnswers) {
+  Cluster big = H2c();
+  big.answer_bytes_max = 10'000'000;
+  TestCaller caller({.clusters = {big}});
+  for (size_t i = 0; i < 200; ++i) {
+    const HttpAnswer answer = caller.Get("h2c", "/size/" + std::to_string(100'000 + i));
+    ASSERT_EQ(answer.body.size(), 100'000 + i) << answer.reason;
+  }
+}
+
 TEST_F(Tls, Http2Limits) {
   Cluster small = H2c();
   small.answer_bytes_max = 100'000;
   TestCaller caller({.clusters = {small}});
   EXPECT_EQ(caller.Get("h2c", "/size/100000").body.size(), 100'000u);
-  EXPECT_EQ(Name(caller.Get("h2c", "/size/100001").failure), "too_large");
+  EXPECT_EQ(Name(TestCaller({.clusters = {small}}).Get("h2c", "/size/100001").failure), "too_large");
   const HttpAnswer reset = caller.Get("h2c", "/raw/Reset2");
   EXPECT_EQ(Name(reset.failure), "reset");
   EXPECT_NE(reset.reason.find("INTERNAL_ERROR"), std::string::npos) << reset.reason;

@@ -53,8 +53,13 @@ class MemoryHost {
   void set_tracing(bool on) { tracing_ = on; }
   bool tracing() const { return tracing_; }
   void Note(std::string line) {
-    if (tracing_) trace_.push_back(std::move(line));
+    constexpr uint64_t kLineCost = 64;
+    if (!tracing_ || trace_bytes_left_ < line.size() + kLineCost) return;
+    trace_bytes_left_ -= line.size() + kLineCost;
+    trace_.push_back(std::move(line));
   }
+  /// From now on so many bytes are noted, and nothing more: for plugins that log in a loop.
+  void set_trace_bytes_max(uint64_t bytes) { trace_bytes_left_ = bytes; }
 
   /// Tells plugins what waits in queues and which answers have come. With nothing there: while a real upstream owes an answer,
   /// waits for it, and the clock goes on as the machine's does; otherwise turns the clock to the next tick or scripted answer, if
@@ -81,6 +86,7 @@ class MemoryHost {
   Host host_;
   Trace trace_;
   bool tracing_ = true;
+  uint64_t trace_bytes_left_ = UINT64_MAX;
 };
 
 }  // namespace weir

@@ -73,10 +73,12 @@ std::string Difference(std::string_view expected, std::string_view got) {
 std::string PluginFailure(const std::string& why, const std::vector<std::string>& logs) {
   std::string text = "the plugin failed: ";
   for (char c : why) text.append(c == '\n' ? std::string(kIndent) + "at " : std::string(1, c));
-  for (const std::string& line : logs) {
-    if (line.find("callback failed: plugin ") != line.npos) break;  // what the host says of it, which is `why`
-    text += std::string(kIndent) + "log: " + line;
-  }
+  // From "callback failed" on it is what the host says of it, which is `why`.
+  const auto own = [](const std::string& line) { return line.find("callback failed: plugin ") != line.npos; };
+  const auto end = std::find_if(logs.begin(), logs.end(), own);
+  const auto begin = end - std::min<ptrdiff_t>(end - logs.begin(), ptrdiff_t(kListMax));
+  if (begin != logs.begin()) text += std::string(kIndent) + "log: … " + std::to_string(begin - logs.begin()) + " lines";
+  for (auto line = begin; line != end; ++line) text += std::string(kIndent) + "log: " + line->substr(0, kShownMax);
   return text;
 }
 
@@ -127,16 +129,17 @@ bool PhaseCheck::Headers(const pb::Expectation& expected, const HeaderList& head
   return true;
 }
 
-void PhaseCheck::Immediate(const pb::Expectation& expected, const PhaseResult& result, Pauses pauses) {
+void PhaseCheck::Immediate(const pb::Expectation& expected, const PhaseResult& result, Stops stops) {
   const bool wanted = expected.has_immediate(), local = result.http_code != 0;
   const std::string action = "action " + std::to_string(result.action);
-  if (!wanted && local) Fail("expected no local reply, the plugin made one with status " + std::to_string(result.http_code));
-  if (!wanted && !local && !result.goes_on && pauses == Pauses::kFail) {
-    Fail("expected the plugin to go on, it paused (" + action + ") without a local reply");
-  } else if (!wanted && local && !result.goes_on) {
-    // said above
+  if (!wanted && local) {
+    if (stops != Stops::kAny) Fail("expected no local reply, the plugin made one with status " + std::to_string(result.http_code));
+    return;
   }
-  if (!wanted) return;
+  if (!wanted) {
+    if (!result.goes_on && stops == Stops::kFail) Fail("expected the plugin to go on, it paused (" + action + ") without a local reply");
+    return;
+  }
   if (!local) return Fail("expected a local reply, the plugin made none (" + action + ")");
   if (result.goes_on) Fail("expected a local reply, the plugin went on (" + action + ")");
   const auto& immediate = expected.immediate();
@@ -149,14 +152,14 @@ void PhaseCheck::Immediate(const pb::Expectation& expected, const PhaseResult& r
     Fail("local reply: expected details " + Quoted(immediate.details()) + ", got " + Quoted(result.details));
 }
 
-bool PhaseCheck::All(const pb::Expectation& expected, const PhaseResult& result, Pauses pauses) {
+bool PhaseCheck::All(const pb::Expectation& expected, const PhaseResult& result, Stops stops) {
   if (!Headers(expected, result.headers)) return false;
   std::vector<std::string> lines;
   if (expected.headers_size() > 0)
     for (const auto& [key, value] : result.headers) lines.push_back(key + ": " + value);
   Texts("header", expected.headers(), lines);
   Texts("body", expected.body(), {result.body});
-  Immediate(expected, result, pauses);
+  Immediate(expected, result, stops);
   Logs(expected, result.logs);
   return true;
 }

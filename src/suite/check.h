@@ -34,15 +34,19 @@ struct PhaseResult {
   std::vector<std::string> logs;
 };
 
-/// Whether a pause without a local reply is a failure.
-enum class Pauses : bool { kFail, kAllowed };
+/// Whether a phase that does not expect it may stop.
+enum class Stops : uint8_t {
+  kFail,    ///< no
+  kPauses,  ///< by a pause
+  kAny,     ///< by a pause or a local reply
+};
 
 /// One phase against its expectation. `folder`: of the suite, for files.
 class PhaseCheck {
  public:
   PhaseCheck(std::string phase, const std::string& folder, Failures* out) : phase_(std::move(phase)), folder_(folder), out_(out) {}
   /// headers, body, immediate, log. False: the case cannot go on (an empty header name).
-  bool All(const pb::Expectation& expected, const PhaseResult& result, Pauses pauses);
+  bool All(const pb::Expectation& expected, const PhaseResult& result, Stops stops);
   /// `log` alone.
   void Logs(const pb::Expectation& expected, const std::vector<std::string>& logs);
   void Fail(std::string text) { out_->push_back({phase_, std::move(text)}); }
@@ -55,7 +59,7 @@ class PhaseCheck {
 
  private:
   void Text(std::string_view what, const pb::StringMatcher& source, const std::vector<std::string>& texts);
-  void Immediate(const pb::Expectation& expected, const PhaseResult& result, Pauses pauses);
+  void Immediate(const pb::Expectation& expected, const PhaseResult& result, Stops stops);
 
   std::string phase_;
   const std::string& folder_;

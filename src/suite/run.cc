@@ -93,16 +93,20 @@ CaseOutcome RunCase(const CaseWorld& world, const pb::Test& test, const std::opt
   return UsesExtensions(test) ? RunOnWeir(world, test, chunking) : RunAsTester(world, test, chunking);
 }
 
-bool CanRechunk(const pb::Test& test, const std::string& folder) {
-  if (test.request_body_size() > 1 || test.response_body_size() > 1) return false;
-  const auto cuts = [&](const auto& bodies) {
-    if (bodies.empty()) return false;
-    const pb::Input& input = bodies[0].input();
-    if (input.file().empty()) return input.content().size() > 1;
-    const auto bytes = ReadBeside(folder, input.file());
-    return bytes && bytes->size() > 1;
-  };
-  return cuts(test.request_body()) || cuts(test.response_body());
+uint64_t RechunkBytes(const pb::Test& test, const std::string& folder) {
+  if (test.request_body_size() > 1 || test.response_body_size() > 1) return 0;
+  uint64_t all = 0;
+  bool cuts = false;
+  for (const auto* bodies : {&test.request_body(), &test.response_body()}) {
+    for (const pb::Invocation& invocation : *bodies) {
+      const pb::Input& input = invocation.input();
+      const auto file = input.file().empty() ? Result<std::string>(std::string()) : ReadBeside(folder, input.file());
+      const uint64_t bytes = input.file().empty() ? input.content().size() : file ? file->size() : 0;
+      all += bytes;
+      cuts = cuts || bytes > 1;
+    }
+  }
+  return cuts ? all : 0;
 }
 
 Failures Compare(const CaseOutcome& one, const CaseOutcome& other, const Chunking& chunking) {
@@ -110,6 +114,7 @@ Failures Compare(const CaseOutcome& one, const CaseOutcome& other, const Chunkin
   const std::string with = "with " + chunking.Describe() + ": ";
   const size_t count = std::min(one.phases.size(), other.phases.size());
   if (one.phases.size() != other.phases.size()) failures.push_back({"any_chunking", with + "the case ends in another phase"});
+  if (other.phases.size() < one.phases.size() && !other.failures.empty()) failures.push_back(other.failures.back());
   for (size_t i = 0; i < count; ++i) {
     const PhaseRecord &a = one.phases[i], &b = other.phases[i];
     const auto fail = [&](std::string text) { failures.push_back({a.phase, with + text}); };

@@ -62,8 +62,8 @@ struct CaseOutcome {
 CaseOutcome RunCase(const CaseWorld& world, const pb::Test& test, const std::optional<Chunking>& chunking = {});
 /// What differs between two runs of a case that differ in their chunks alone.
 Failures Compare(const CaseOutcome& one, const CaseOutcome& other, const Chunking& chunking);
-/// Whether its bodies may be cut another way: one a direction, with more than one byte.
-bool CanRechunk(const pb::Test& test, const std::string& folder);
+/// Bytes of its bodies, where they may be cut another way: one a direction, with more than one byte. Else 0.
+uint64_t RechunkBytes(const pb::Test& test, const std::string& folder);
 
 /// Shared by the two hosts: what a case gives to a phase.
 class CaseInput {

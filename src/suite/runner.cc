@@ -21,8 +21,9 @@ using Clock = std::chrono::steady_clock;
 using SharedModule = std::shared_ptr<const Module>;
 
 constexpr uint64_t kRandomCuts = 6;      // runs of --any-chunking beside one byte at a time
-constexpr size_t kByteByByteMax = 4096;  // bytes of the bodies of a case that is also run byte by byte
+constexpr uint64_t kByteByByteMax = 4096;  // bytes of the bodies of a case that is also run byte by byte
 constexpr uint64_t kEpochOffsetNs = 1'000'000;
+constexpr uint64_t kTimeMaxSecs = uint64_t{INT64_MAX} / 1'000'000'000;
 constexpr std::string_view kLevels[] = {"UNDEFINED", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"};
 
 double Since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -191,7 +192,7 @@ class Runner {
                                   .plugin = work->plugin ? &*work->plugin : nullptr,
                                   .spec = options_.spec,
                                   .log_level = level == 0 ? LogLevel::kInfo : LogLevel(level - 1),
-                                  .time_ns = env.time_secs() == 0 ? kEpochOffsetNs : env.time_secs() * 1'000'000'000,
+                                  .time_ns = env.time_secs() == 0 ? kEpochOffsetNs : std::min<uint64_t>(env.time_secs(), kTimeMaxSecs) * 1'000'000'000,
                                   .load = [this](const std::string& wasm) { return modules_->Load(wasm); }});
     return work;
   }
@@ -214,7 +215,7 @@ class Runner {
   void RunOne(const Work& work, const pb::Test& test, CaseReport* out) {
     const auto begin = Clock::now();
     CaseOutcome outcome = RunCase(*work.world, test);
-    if (options_.any_chunking && outcome.failures.empty() && CanRechunk(test, work.file.folder)) Rechunk(*work.world, test, &outcome);
+    if (options_.any_chunking && outcome.failures.empty()) Rechunk(*work.world, test, &outcome);
     out->failures = std::move(outcome.failures);
     out->result = out->failures.empty() ? CaseReport::Result::kPassed : CaseReport::Result::kFailed;
     out->log = std::move(outcome.log);
@@ -224,10 +225,9 @@ class Runner {
 
   /// The same case with its bodies cut otherwise, until one differs.
   static void Rechunk(const CaseWorld& world, const pb::Test& test, CaseOutcome* outcome) {
+    const uint64_t bytes = RechunkBytes(test, world.file.folder);
+    if (bytes == 0) return;
     std::vector<Chunking> cuts;
-    size_t bytes = 0;
-    for (const auto* bodies : {&test.request_body(), &test.response_body()})
-      for (const pb::Invocation& invocation : *bodies) bytes += invocation.input().content().size();
     if (bytes <= kByteByByteMax) cuts.push_back({Chunking::Kind::kSize, 1});
     for (uint64_t seed = 1; seed <= kRandomCuts; ++seed) cuts.push_back({Chunking::Kind::kRandom, seed});
     for (const Chunking& cut : cuts) {

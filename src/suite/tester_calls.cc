@@ -29,8 +29,11 @@ using proxy_wasm::StreamType;
 using enum proxy_wasm::Status;
 
 void TesterState::AddLog(LogLevel level, std::string_view line) {
+  if (level < log_level) return;
+  log_bytes += line.size() + kLineCost;
+  if (log_bytes > kLogBytesMax) return;  // a loop that logs must not eat the process
   all_logs.emplace_back(line);
-  if (level >= log_level && plugin_context_exists) logs.emplace_back(line);
+  if (plugin_context_exists) logs.emplace_back(line);
 }
 
 // Where a method says nothing of it, an answer is that of proxy-wasm-cpp-host's ContextBase, on which the tester is built.
@@ -62,6 +65,7 @@ class TesterCalls final : public proxy_wasm::HostCalls {
     if (const Status status = Check(map); status != kOk) return status;
     const auto pairs = proxy_wasm::ParsePairs(bytes, kAnySize);
     state_.headers.clear();
+    if (!Grow(bytes)) return kInternalFailure;
     for (const auto& [key, value] : pairs.value_or(proxy_wasm::PairViews())) state_.headers.Add(key, value);
     return kOk;
   }
@@ -73,11 +77,13 @@ class TesterCalls final : public proxy_wasm::HostCalls {
   }
   Status AddHeaderMapValue(MapType map, std::string_view key, std::string_view value) {
     if (const Status status = Check(map); status != kOk) return status;
+    if (!Grow(key) || !Grow(value)) return kInternalFailure;
     state_.headers.Add(key, value);
     return kOk;
   }
   Status ReplaceHeaderMapValue(MapType map, std::string_view key, std::string_view value) {
     if (const Status status = Check(map); status != kOk) return status;
+    if (!Grow(key) || !Grow(value)) return kInternalFailure;
     state_.headers.Set(key, value);
     return kOk;
   }
@@ -103,6 +109,7 @@ class TesterCalls final : public proxy_wasm::HostCalls {
     std::string_view bytes;
     if (const Status status = Buffer(buffer, &bytes); status != kOk) return status;
     if (buffer == BufferType::kPluginConfiguration) return kBadArgument;
+    if (state_.body.size() + value.size() > TesterState::kBodyBytesMax) return kInternalFailure;
     state_.body.replace(std::min<size_t>(start, state_.body.size()), length, value);
     return kOk;
   }
@@ -162,6 +169,11 @@ class TesterCalls final : public proxy_wasm::HostCalls {
     const bool request = state_.phase == TesterState::Phase::kRequestHeaders;
     const MapType open = request ? MapType::kHttpRequestHeaders : MapType::kHttpResponseHeaders;
     return state_.headers_open && map == open ? kOk : kBadArgument;
+  }
+  /// Room for more headers: a loop of writes must not eat the process.
+  bool Grow(std::string_view bytes) {
+    state_.header_bytes += bytes.size() + TesterState::kLineCost;
+    return state_.header_bytes <= TesterState::kHeaderBytesMax;
   }
   Status Buffer(BufferType buffer, std::string_view* bytes) {
     using Phase = TesterState::Phase;

@@ -26,7 +26,10 @@ struct TesterState {
   uint32_t http_code = 0, grpc_code = 0;
   std::string reply_body, details;
   std::vector<std::string> logs;  ///< of this phase
-  std::vector<std::string> all_logs;
+  std::vector<std::string> all_logs;  ///< of every phase, and before
+  uint64_t log_bytes = 0;         ///< of all_logs, and of what was dropped
+  uint64_t header_bytes = 0;      ///< written in this case
+  static constexpr uint64_t kLogBytesMax = 16 << 20, kLineCost = 64, kHeaderBytesMax = 64 << 20, kBodyBytesMax = 256 << 20;
   bool plugin_context_exists = false;  ///< lines before are nobody's
 
   void AddLog(LogLevel level, std::string_view line);

@@ -195,7 +195,7 @@ class TesterRun {
   }
   bool Checked(std::string_view phase, const pb::Expectation& expected, PhaseResult result, bool replied) {
     result.logs = state_.logs;
-    Check(phase).All(expected, result, Pauses::kFail);
+    Check(phase).All(expected, result, Stops::kFail);
     outcome_.phases.push_back({std::string(phase), std::move(result), replied});
     return true;
   }

@@ -219,8 +219,7 @@ class WeirRun {
     result.action = result.goes_on ? 0 : 1;
     const pb::Expectation& expected = invocation.result();
     PhaseCheck check = Check(name);
-    const bool may_pause = expected.has_paused() || test_.no_trap() || !ends;
-    check.All(expected, result, may_pause ? Pauses::kAllowed : Pauses::kFail);
+    check.All(expected, result, test_.no_trap() ? Stops::kAny : expected.has_paused() || !ends ? Stops::kPauses : Stops::kFail);
     if (expected.has_paused() && expected.paused() != paused) check.Fail(paused ? "expected the plugin to go on, it paused" : "expected the plugin to pause, it went on");
     CheckReset(expected, stream_->reset(), check);
     world_.Check(expected, check);

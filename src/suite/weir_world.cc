@@ -36,6 +36,8 @@ static_assert(uint8_t(CallFailure::kProtocol) == pb::Answer::PROTOCOL && uint8_t
 }  // namespace
 
 WeirWorld::WeirWorld(const CaseWorld& world, const pb::Test& test) : world_(world), test_(test), host_(world.log_level) {
+  constexpr uint64_t kTraceBytesMax = 16 << 20;
+  host_.set_trace_bytes_max(kTraceBytesMax);
   host_.clock().set_start_realtime_ns(world.time_ns);
 }
 

@@ -7,7 +7,7 @@
 //   buf BUFFER START SIZE · put BUFFER START SIZE TEXT · bufsize BUFFER
 //   prop PATH ('.' is sent as NUL) · rawprop PATH · setprop PATH VALUE · local STATUS GRPC DETAILS BODY (with the header x-local: yes)
 //   cont TYPE · close TYPE · tick MS · time · level · say LEVEL TEXT · metric NAME BY · share KEY VALUE · shared KEY · foreign NAME
-//   call UPSTREAM (GET /; its answer is logged) · status · answer N (what the callback returns) · trap · loop · eat
+//   call UPSTREAM (GET /; its answer is logged) · status · answer N (what the callback returns) · trap · loop · eat · chatter (logs for ever) · swell (adds headers for ever)
 #include "proxy_wasm.h"
 
 IMPORT(proxy_get_buffer_status)(int buffer, size_t* size, uint32_t* flags);
@@ -187,6 +187,10 @@ static void Others(Text command, Text op, Text rest) {
   if (Equal(op, T("trap"))) __builtin_trap();
   if (Equal(op, T("loop")))
     for (;;) sink++;
+  if (Equal(op, T("chatter")))
+    for (;;) proxy_log(kInfo, script, kScript);
+  if (Equal(op, T("swell")))
+    for (;;) proxy_add_header_map_value(kRequestHeaders, "x", 1, script, kScript);
   if (Equal(op, T("eat"))) {
     while (__builtin_wasm_memory_grow(0, 16) != (size_t)-1) {}
     __builtin_trap();

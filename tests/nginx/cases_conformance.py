@@ -207,11 +207,11 @@ class Site:
             expected = f"line {wanted[at]['line']}: {wanted[at]['text']}" if at < len(wanted) else "nothing more"
             self.failures.append(f"{run['name']} ({run['statuses']}): expected {expected}; got {said[at] if at < len(said) else 'nothing more'}")
         for at, source in enumerate(run["exchanges"]):
-            begin = self.marks[i][at] if at else 0  # the first one's: also those of the start
+            begin = self.marks[i][at] if at else 0  # the first one's: also those of the start. What must come may be late, or, by the clock, early
             end = self.marks[i][at + 1] if at + 1 < len(run["exchanges"]) else len(rows)
             for key, there in (("logs", True), ("no_logs", False)):
-                for name, text in source[key]:  # a line may come after the response, so when the next exchange has begun
-                    if any(n == f"c{i}_{name}" and text in line for n, line in rows[begin:None if there else end]) != there:
+                for name, text in source[key]:
+                    if any(n == f"c{i}_{name}" and text in line for n, line in (rows if there else rows[begin:end])) != there:
                         self.failures.append(f"{run['name']} ({run['statuses']}): {'no' if there else 'a'} line of the log with {text!r}")
 
     def run(self):

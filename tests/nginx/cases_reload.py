@@ -27,9 +27,8 @@ def load_loses_nothing(t, workers):
             time.sleep(0.4)
             n.write(PLUGINS % f"do sh add x-generation {i}", PLACES)
             n.reload(wait=False)
-        time.sleep(0.5)
+        wait_for(lambda: load.count > 100, 30, lambda: f"{load.count} requests")
     equal(load.failures[:3], [], f"{len(load.failures)} of {load.count}")
-    assert load.count > 100, load.count
     wait_for(lambda: len(n.all_pids()) == workers, 10, f"old workers leave; there are {n.all_pids()}")
     wait_for(lambda: request(n.port).get("x-generation") == "7", 5)
 

@@ -59,11 +59,15 @@ class Suites(Case):
             test { name: "trap" request_headers { input { header { key: "x-do" value: "rh trap" } } } }
             test { name: "loop" request_headers { input { header { key: "x-do" value: "rh loop" } } } }
             test { name: "eat" request_headers { input { header { key: "x-do" value: "rh eat" } } } }
+            test { name: "chatter" request_headers { input { header { key: "x-do" value: "rh chatter" } } } }
+            test { name: "swell" request_headers { input { header { key: "x-do" value: "rh swell" } } } }
+            test { name: "chatterToo" no_trap: true request_headers { input { header { key: ":path" value: "/" } header { key: "x-do" value: "rh chatter" } } } }
+            test { name: "swellToo" no_trap: true request_headers { input { header { key: ":path" value: "/" } header { key: "x-do" value: "rh swell" } } } }
             test { name: "good" request_headers { result { log { exact: "request headers 0" } } } }""")
         code, out, _ = weir_test(*self.plugin, "--suite", suite, "--timeout", "100ms", "--memory", "2m")
         self.assertEqual(code, 1)
-        self.assertEqual(re.findall(r"^FAIL .*: (\w+) \(", out, re.M), ["trap", "loop", "eat"])
-        self.assertTrue(out.endswith("1 passed, 3 failed, 0 skipped\n"), out)
+        self.assertEqual(re.findall(r"^FAIL .*: (\w+) \(", out, re.M), ["trap", "loop", "eat", "chatter", "swell", "chatterToo", "swellToo"])
+        self.assertTrue(out.endswith("1 passed, 7 failed, 0 skipped\n"), out[-1000:])
 
 
 class Flags(Case):

@@ -216,14 +216,15 @@ class Http2:
         import h2.connection
         self.socket, self.number = connection, number
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
-        self.requests, self.open, self.refused = {}, True, False
+        self.requests, self.open, self.refused, self.events = {}, True, False, []
 
     def run(self):
         import h2.events as events
         self.h2.initiate_connection()
         self.flush()
-        while self.open and (data := self.socket.recv(65536)):
-            for event in self.h2.receive_data(data):
+        while self.open and self.receive():
+            while self.events:
+                event = self.events.pop(0)
                 if isinstance(event, events.RequestReceived):
                     self.requests[event.stream_id] = [event.headers, b"", None]
                     self.early(event.stream_id, dict(event.headers)[":path"])
@@ -235,6 +236,11 @@ class Http2:
                 elif isinstance(event, events.StreamEnded):
                     self.answer(event.stream_id, *self.requests.pop(event.stream_id, ([], b"", None)))
             self.flush()
+
+    def receive(self):
+        data = self.socket.recv(65536)
+        self.events += self.h2.receive_data(data) if data else []
+        return data
 
     def flush(self):
         self.socket.sendall(self.h2.data_to_send())
@@ -304,13 +310,22 @@ class Http2:
             self.h2.send_headers(stream, more, end_stream=True)
 
     def send(self, stream, data, end):
-        while data:  # tests keep below the peer's window, which is libcurl's 32 MiB
-            step = min(len(data), self.h2.max_outbound_frame_size, self.h2.local_flow_control_window(stream))
-            self.h2.send_data(stream, data[:step])
-            data = data[step:]
-            self.flush()
-        if end:
-            self.h2.end_stream(stream)
+        import h2.exceptions
+        try:
+            while data:
+                step = min(len(data), self.h2.max_outbound_frame_size, self.h2.local_flow_control_window(stream))
+                if step == 0:  # the peer has not opened its window yet
+                    if not self.receive():
+                        return
+                    self.flush()
+                    continue
+                self.h2.send_data(stream, data[:step])
+                data = data[step:]
+                self.flush()
+            if end:
+                self.h2.end_stream(stream)
+        except h2.exceptions.StreamClosedError:
+            pass  # it was reset meanwhile
 
 
 def serve_http2(connection, number):
