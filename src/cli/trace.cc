@@ -173,8 +173,9 @@ class Play {
     if (!request_.configuration.empty()) {
       WEIR_TRY(configuration_, ReadFile(request_.configuration));
     }
-    WEIR_TRY(engine_, Engine::Create({}));
-    WEIR_TRY(module_, engine_->Compile(bytes, file_));
+    WEIR_TRY(engine_, Engine::Create({.pooling = false}));
+    WEIR_TRY(const Engine::Loaded loaded, engine_->Load(bytes, file_, CodeCache::Default()));
+    module_ = loaded.module;
     return {};
   }
   Result<std::unique_ptr<Plugin>> Make(PluginSpec spec, Host& host) {

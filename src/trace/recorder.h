@@ -5,6 +5,9 @@
 //   request in a location that records: RecordRequest ─► its filters are RecordedFilter, its streams RecordedStream, with a Tape
 //   a request elsewhere: the plugin's own filter, as without a recorder; a note not taken costs a branch
 //
+// It is no Witness (witness.h): that one tells what crosses the ABI, with the guest's arguments, and a replay has to give the answers of the
+// interfaces behind it (HttpStream, Host), which are the same for every ABI. Without a recorder there is none of this between the two.
+//
 // A tape is in memory until its request is over. Then it is written when the request was chosen (RecordRules::sample), or kept for a
 // while: when the plugin traps, its tape and the last ones before it are written.
 #pragma once

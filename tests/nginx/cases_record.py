@@ -46,7 +46,7 @@ def start(t, record="weir_record {dir}/weir.trace;", plugins=None, locations=LOC
 
 
 def settled(path, count):
-    wait_for(lambda: path.exists() and len(records(path)) == count, 5, lambda: f"{count} records; there are {len(records(path))}")
+    wait_for(lambda: path.exists() and len(records(path)) == count, 30, lambda: f"{count} records; there are {len(records(path))}")
 
 
 @case()
@@ -168,7 +168,7 @@ def a_sample_of_requests(t):
     for _ in range(400):
         equal(request(n.port, "/half/x").status, 200)
     equal(request(n.port, "/off").status, 200)
-    wait_for(lambda: (n.dir / "half.trace").exists(), 5, "a file")
+    wait_for(lambda: (n.dir / "half.trace").exists(), 30, "a file")
     count = len(records(n.dir / "half.trace"))
     assert 140 < count < 260, count
     equal((n.dir / "weir.trace").read_text(), "")
@@ -230,10 +230,10 @@ def rotation_begins_a_file_that_can_be_played(t):
     settled(n.trace, 4)
     n.trace.rename(n.dir / "old.trace")
     n.process.send_signal(signal.SIGUSR1)
-    wait_for(lambda: n.trace.exists() and "reopening logs" in n.log(), 5, "a new file")
+    wait_for(lambda: n.trace.exists() and "reopening logs" in n.log(), 30, "a new file")
     for _ in range(30):
         request(n.port, "/echo", [("Connection", "close")])
-    wait_for(lambda: len(records(n.trace)) + len(records(n.dir / "old.trace")) == 34, 5, "all records")
+    wait_for(lambda: len(records(n.trace)) + len(records(n.dir / "old.trace")) == 34, 30, "all records")
     has(weir(n.trace, "--replay"), "no difference")
     has(weir(n.dir / "old.trace", "--replay"), "no difference")
     equal(stat.S_IMODE(n.trace.stat().st_mode), 0o600)
