@@ -86,6 +86,8 @@ def measure(server, seconds):
         worker, = server.workers()
         before = cpu_ticks(worker)
         count = load(server.port, seconds)
+        if count == 0:
+            sys.exit(f"{server.dir.name}: no request was answered in {seconds} s")
         return (cpu_ticks(worker) - before) / TICKS / count * 1e6
     finally:
         server.stop()
@@ -119,6 +121,7 @@ def per_request(folder, rounds, seconds, only):
                                                                       beside=f"location /x {{ weir p0; weir_record {folder}/rust-elsewhere/weir.trace; }}")
         rows["the same, `weir_record … sample=0`: for traps"] = recorded("rust-record-0", "0", configured)
         rows["the same, `weir_record … sample=1%`"] = recorded("rust-record-1", "1%", configured)
+        rows["the same, `weir_record … sample=1% traps=off`"] = recorded("rust-record-1-off", "1% traps=off", configured)
         rows["the same, `weir_record …`: every request"] = recorded("rust-record-all", "100%", configured)
     rows = {name: server for name, server in rows.items() if name == "NGINX alone" or re.search(only, name)}
     figures = {name: [] for name in rows}

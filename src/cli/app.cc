@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 #include "base/nearest_name.h"
 #include "cli/about.h"
@@ -133,9 +134,11 @@ void AddRest(CLI::App& app, Request& request) {
 
   CLI::App* completion = app.add_subcommand("completion", "Prints a completion script: weir completion bash > /etc/bash_completion.d/weir")
                              ->callback([&] { request.command = Command::kCompletion; });
-  completion->add_option("shell", request.topic, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("SHELL");
+  completion->add_option("shell", request.topic, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))->type_name("bash|zsh|fish");
 
-  app.add_subcommand("man", "Prints the manual page: weir man | man -l -")->callback([&] { request.command = Command::kMan; });
+  CLI::App* man = app.add_subcommand("man", "Prints a manual page: weir man run | man -l -")->callback([&] { request.command = Command::kMan; });
+  CLI::Option* page = man->add_option("command", request.topic, "of that command (default: of weir)")->type_name("COMMAND");
+  man->add_option("--write", request.man_directory, "write all of them there: weir.1, weir-run.1 …")->type_name("DIRECTORY")->excludes(page);
 
   std::string topics;
   for (const HelpTopic& topic : HelpTopics()) topics += (topics.empty() ? "" : ", ") + std::string(topic.name);
@@ -197,6 +200,30 @@ int Help(CLI::App& app, const std::string& topic) {
   return kExitUsage;
 }
 
+int Man(const CLI::App& app, const Request& request) {
+  std::vector<std::string_view> names;
+  const std::vector<ManPage> pages = ManPages(app);
+  for (const ManPage& page : pages) {
+    if (!request.man_directory.empty()) {
+      const std::filesystem::path path = std::filesystem::path(request.man_directory) / page.file;
+      std::ofstream out(path, std::ios::binary);
+      out << page.text << std::flush;
+      if (!out) {
+        PrintError(path.string() + " cannot be written");
+        return kExitBad;
+      }
+    } else if (page.command == request.topic) {
+      std::fputs(page.text.c_str(), stdout);
+      return 0;
+    }
+    names.push_back(page.command);
+  }
+  if (!request.man_directory.empty()) return 0;
+  const std::string_view near = NearestName(request.topic, names);
+  PrintError("there is no command \"" + request.topic + "\"" + (near.empty() ? " (see weir --help)" : "; did you mean " + std::string(near) + "?"));
+  return kExitUsage;
+}
+
 // What follows the first "--" is nginx's.
 std::vector<std::string> TakeRest(int argc, char** argv, std::vector<std::string>& rest) {
   std::vector<std::string> arguments;
@@ -235,7 +262,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
       return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
-    case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
+    case Command::kMan: return Man(app, request);
     case Command::kHelp: return Help(app, request.topic);
     case Command::kNone: break;
   }

@@ -39,7 +39,8 @@ struct Request {
   ConformanceRequest conformance;
   TestRequest test;
   TraceRequest trace;
-  std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
+  std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell; kMan: a command
+  std::string man_directory;
 };
 
 /// Flags as given, before they become a RunRequest.
@@ -69,7 +70,13 @@ Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest
 /// After a successful parse of `weir request`: its plugins.
 Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request);
 
-std::string ManPage(const CLI::App& app);
+struct ManPage {
+  std::string command;  ///< empty: weir itself
+  std::string file;     ///< "weir-run.1"
+  std::string text;     ///< man(7)
+};
+/// weir(1), then those of the commands.
+std::vector<ManPage> ManPages(const CLI::App& app);
 /// "bash", "zsh" or "fish".
 std::string Completion(const CLI::App& app, const std::string& shell);
 

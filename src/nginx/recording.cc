@@ -54,6 +54,12 @@ constexpr Argument<Given> kArguments[] = {
        }
        return {};
      }},
+    {"traps", false,
+     [](ngx_conf_t*, Given& given, std::string_view value) -> std::string {
+       if (value != "on" && value != "off") return "must be on or off";
+       given.conf.traps = value == "on";
+       return {};
+     }},
     {"stream", false,
      [](ngx_conf_t*, Given& given, std::string_view value) -> std::string {
        uint64_t bytes = 0;
@@ -93,6 +99,7 @@ char* TakeRecord(ngx_conf_t* cf, ngx_command_t*, void* raw) noexcept {
   std::vector<std::string_view> seen;
   const std::string wrong = TakeArguments<Given>(cf, "weir_record", std::span(kArguments), std::span(words).subspan(1), given, &seen);
   if (!wrong.empty()) return Fail(cf, "weir: weir_record: " + wrong);
+  if (conf->sample == 0 && !conf->traps) return Fail(cf, "weir: weir_record: with sample=0 and traps=off nothing is recorded: leave one of them out, or say off");
   conf->path = FullPath(cf, words[0]);
   if (IsDirectory(conf->path)) conf->path.append(conf->path.ends_with('/') ? "" : "/").append(kFileInDirectory);
   if (ngx_process != NGX_PROCESS_SIGNALLER) {

@@ -29,7 +29,7 @@ struct RecordConf : trace::RecordRules {
   TraceFile file;
 };
 
-/// weir_record FILE [sample=RATE] [redact=NAME,…] [stream=SIZE] [max=SIZE];   weir_record off;
+/// weir_record FILE [sample=RATE] [redact=NAME,…] [traps=on|off] [stream=SIZE] [max=SIZE];   weir_record off;
 char* TakeRecord(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept;
 
 /// What a recorder says to the error log.

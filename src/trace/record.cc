@@ -144,10 +144,10 @@ size_t SizeOf(const Strings& strings) {
   return bytes;
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return lower;
+/// `lower` is.
+bool EqualWithoutCase(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char c, char l) { return (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) == l; });
 }
 
 }  // namespace
@@ -190,7 +190,7 @@ std::string ToLine(const Record& record) {
 }
 
 bool Redaction::Hides(std::string_view name) const {
-  return !name.empty() && std::find(names_.begin(), names_.end(), Lower(name)) != names_.end();
+  return !name.empty() && std::any_of(names_.begin(), names_.end(), [&](const std::string& one) { return EqualWithoutCase(name, one); });
 }
 
 void Redaction::LearnFrom(const Strings& strings, size_t pairs) {

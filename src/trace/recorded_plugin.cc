@@ -184,7 +184,9 @@ void RecordedPlugin::End(std::string result) {
   }
   instances_ = inner_ ? inner_->stats().instances : instances_;
   failures_ = inner_ ? inner_->stats().failures : failures_;
-  if (own != nullptr) {
+  if (own != nullptr && touched_.empty() && !failed) {
+    Append(*own, std::move(event_));
+  } else if (own != nullptr) {
     Append(*own, event_);
   } else if (touched_.empty() || event_.name == "tick" || event_.name == "queue_ready") {
     AppendToStart(event_);

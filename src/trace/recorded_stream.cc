@@ -24,6 +24,23 @@ HeaderList Copy(const HeaderMap& map) {
   return std::move(collect.list);
 }
 
+/// Without a copy: most events show what the one before did.
+bool Equal(const HeaderMap& map, const HeaderList& list) {
+  struct Compare final : HeaderMap::Visitor {
+    explicit Compare(const HeaderList& with) : list(with) {}
+    bool OnHeader(std::string_view name, std::string_view value) override {
+      same = at < list.size() && list[at].first == name && list[at].second == value;
+      ++at;
+      return same;
+    }
+    const HeaderList& list;
+    size_t at = 0;
+    bool same = true;
+  } compare(list);
+  map.ForEach(compare);
+  return compare.same && compare.at == list.size();
+}
+
 /// Strings of a value, with its type.
 Strings Text(const std::optional<PropertyValue>& value) {
   if (!value) return {};
@@ -149,13 +166,12 @@ class RecordedStream final : public HttpStream {
       const HeaderMapKind kind = direction == Direction::kRequest ? HeaderMapKind::kRequestHeaders : HeaderMapKind::kResponseHeaders;
       HeaderMap* map = real_.headers(kind);
       if (map == nullptr) continue;
-      HeaderList now = Copy(*map);
       HeaderList& seen = tape_.seen[static_cast<size_t>(direction)];
-      if (now == seen) continue;
+      if (Equal(*map, seen)) continue;
+      seen = Copy(*map);
       Strings given = {std::string(NameOf(kind))};
-      AppendPairs(now, &given);
+      AppendPairs(seen, &given);
       plugin_.event().given.push_back(std::move(given));
-      seen = std::move(now);
     }
   }
   /// The trailers of an event that is about them.

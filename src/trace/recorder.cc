@@ -39,7 +39,9 @@ double Recorder::Chance() {
 
 RecordRequest::RecordRequest(Recorder* recorder, const RecordRules* rules) : recorder_(rules != nullptr ? recorder : nullptr) {
   if (recorder_ == nullptr) return;
-  next_ = {rules, recorder_->Chance() < rules->sample, recorder_->name_ + "-" + std::to_string(++recorder_->requests_)};
+  const bool sampled = recorder_->Chance() < rules->sample;
+  if (!sampled && !rules->traps) return;
+  next_ = {rules, sampled, recorder_->name_ + "-" + std::to_string(++recorder_->requests_)};
   recorder_->next_ = &next_;
 }
 RecordRequest::~RecordRequest() {
@@ -99,7 +101,7 @@ void Recorder::Over(std::unique_ptr<Tape> tape, RecordedPlugin& plugin) {
 void Recorder::Trap(Tape* tape, RecordedPlugin& plugin, const Event& event) {
   const RecordRules* rules = tape != nullptr ? tape->rules : others_;
   const uint64_t now_ns = clock_.MonotonicNs();
-  if (rules == nullptr || (plugin.trap_written_ns_ != 0 && now_ns - plugin.trap_written_ns_ < kTrapIntervalNs)) return;
+  if (rules == nullptr || !rules->traps || (plugin.trap_written_ns_ != 0 && now_ns - plugin.trap_written_ns_ < kTrapIntervalNs)) return;
   plugin.trap_written_ns_ = now_ns;
   std::vector<Tape*> before;
   for (auto at = kept_.rbegin(); at != kept_.rend() && before.size() < kBeforeTrap; ++at) {

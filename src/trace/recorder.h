@@ -46,6 +46,7 @@ struct RecordRules {
   double sample = 1;               ///< of requests, 0 to 1
   size_t stream_bytes = 256 << 10;  ///< of one request and plugin in memory; what comes then is cut
   Strings redact;                  ///< names of headers, in lower case
+  bool traps = true;               ///< traps are written with what led to them, so requests that are not chosen are on tapes too
 };
 
 /// One request as one plugin knows it.

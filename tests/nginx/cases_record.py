@@ -198,6 +198,19 @@ def a_trap_writes_what_led_to_it(t):
 
 
 @case(log="trap|failed|failure")
+def without_traps_the_chosen_alone(t):
+    """Requests that are not chosen run as without weir_record, and a trap of theirs is in no file; of those that are, it is in the record."""
+    n = start(t, "weir_record {dir}/weir.trace sample=50% traps=off;")
+    for i in range(100):
+        equal(request(n.port, f"/{i}", [("x-do", "rh set x-a b")]).status, 200)
+    assert 15 < len(records(n.trace)) < 85, len(records(n.trace))
+    has(weir(n.trace, "--replay"), "no difference")
+    equal(request(n.port, "/bad", [("x-do", "rh trap")]).status, 503)
+    equal({one["why"] for one in records(n.trace)}, {"sample"})
+    lacks(n.log(), "what led to its failure")
+
+
+@case(log="trap|failed|failure")
 def instances_that_follow_a_trap_play_too(t):
     n = start(t)
     for commands in ("rh set x-a 1", "rh trap", "rh set x-a 2;log log two", "rh pause 10", "sb trap", "rh set x-a 3", "rh set x-a 4"):
@@ -252,7 +265,7 @@ def a_full_disk_fails_no_request(t):
 
 @each([("a file that cannot be", "{dir}/none/x.trace", "No such file"), ("rate", "{dir}/x sample=2", "from 0"), ("rate that is none", "{dir}/x sample=often", "from 0"),
        ("names", "{dir}/x redact=a,,b", "names of headers"), ("unknown", "{dir}/x rate=1", "sample"), ("stream", "{dir}/x stream=1k", "between 4k"),
-       ("max", "{dir}/x max=1k", "at least 64k"), ("twice", "{dir}/x; weir_record {dir}/x", "given twice"), ("off and more", "off sample=1", "stands alone")], log="emerg")
+       ("max", "{dir}/x max=1k", "at least 64k"), ("traps", "{dir}/x traps=no", "on or off"), ("nothing", "{dir}/x sample=0 traps=off", "nothing is recorded"), ("twice", "{dir}/x; weir_record {dir}/x", "given twice"), ("off and more", "off sample=1", "stands alone")], log="emerg")
 def record_mistakes_are_told(t, line, wanted):
     n = t.nginx(f"weir_plugin p {{guests}}/noop.wasm; weir_record {line};", LOCATIONS)
     code, text = n.check()
