@@ -6,7 +6,7 @@ CONFIG ?=
 weir := build/bin/weir
 serve := python3 scripts/serve.py --weir $(weir) --port $(PORT)
 
-.PHONY: help build plugins run waf test bench clean
+.PHONY: help build plugins run waf test bench deb clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make plugins   the example plugins and those of the tests, into build/plugins'
 	@echo 'make test      build and test everything'
 	@echo 'make bench     measure: calls, requests, starts'
+	@echo 'make deb       Debian packages of it, for the NGINX that is installed, into build/deb'
 	@echo 'make clean     remove what was built here (Wasmtime and plugins stay in ~/.cache/weir)'
 
 build:
@@ -47,6 +48,9 @@ test:
 bench: build
 	@plugins/build.sh c rust coraza
 	@scripts/bench.sh
+
+deb: build
+	@scripts/deb.sh
 
 clean:
 	rm -rf build build-asan build-dev build-tsan

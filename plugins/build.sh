@@ -3,14 +3,15 @@
 #
 # usage: plugins/build.sh [--out DIR] [--list] [GROUP…]
 #
-# Groups: c rust cpp assemblyscript go coraza (each a folder here), abi (one filter on six releases of the Rust SDK) and
-# registry (the examples that four releases of that SDK carry). No GROUP: all. Results go to build/plugins and are
+# Groups: c rust cpp assemblyscript go coraza (each a folder here), teach-rust teach-go teach-cpp teach-assemblyscript (those of
+# teach/, by language), abi (one filter on six releases of the Rust SDK) and registry (the examples that four releases of that
+# SDK carry). No GROUP: all. Results go to build/plugins and are
 # kept in $WEIR_BUILD_CACHE (default ~/.cache/weir/build) under a key of their inputs; progress goes to standard error.
 # Needs what scripts/setup.sh installs. Third-party code comes from crates.io, npm and the Go module registry by name.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${WEIR_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/build}
-groups=(c rust cpp assemblyscript go coraza abi registry)
+groups=(c rust cpp assemblyscript go coraza teach-rust teach-go teach-cpp teach-assemblyscript abi registry)
 
 say() { echo "plugins: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -24,17 +25,31 @@ build_c() {
   done
 }
 
-build_cpp() {
-  # wasm32-wasi: the name under which Debian's libc++ is installed.
+# wasm32-wasi: the name under which Debian's libc++ is installed.
+wasm_clang() {
   clang++-22 --target=wasm32-wasi -Wno-deprecated -mexec-model=reactor -std=c++20 -O2 -Wall -Wextra -fno-exceptions \
-    -fno-rtti -Wl,--strip-debug -o "$1/cpp-bodylog.wasm" bodylog/bodylog.cc
+    -fno-rtti -Wl,--strip-debug "$@"
 }
 
-build_assemblyscript() {
-  cd stamp
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
-  npm run --silent build -- -b "$1/assemblyscript-stamp.wasm"
+build_cpp() { wasm_clang -o "$1/cpp-bodylog.wasm" bodylog/bodylog.cc; }
+
+build_teach-cpp() {
+  local name
+  for name in pii redirects; do wasm_clang -o "$1/teach-$name.wasm" $name/$name.cc; done
 }
+
+build_assemblyscript() { npm_build stamp "$1/assemblyscript-stamp.wasm"; }
+
+build_teach-assemblyscript() {
+  local name
+  for name in ab cors; do npm_build $name "$1/teach-$name.wasm"; done
+}
+
+npm_build() ( # builds folder $1 into file $2
+  cd "$1"
+  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+  npm run --silent build -- -b "$2"
+)
 
 # Debian's Rust, and std built from its sources: what it brings built for wasm32 is too old, and the result shall not
 # depend on another toolchain. Folder and flags are the same for all, so that std is built once.
@@ -50,6 +65,14 @@ build_rust() {
   debian_cargo build --release --locked --target wasm32-wasip1 -Z build-std=std,panic_abort
   for name in noop headers auth body extauth redisguard; do
     cp "$cache/plugins-target/wasm32-wasip1/release/weir_example_$name.wasm" "$1/rust-$name.wasm"
+  done
+}
+
+build_teach-rust() {
+  local name
+  debian_cargo build --release --locked --target wasm32-wasip1 -Z build-std=std,panic_abort
+  for name in botcheck html jwt ratelimit; do
+    cp "$cache/plugins-target/wasm32-wasip1/release/weir_teach_$name.wasm" "$1/teach-$name.wasm"
   done
 }
 
@@ -129,6 +152,15 @@ build_go() {
   plain_go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$1/go-ratelimit.wasm" .
 }
 
+build_teach-go() {
+  local name top=$PWD
+  python3 ../go/sdk.py
+  for name in geo session; do
+    cd "$top/$name"
+    plain_go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$1/teach-$name.wasm" .
+  done
+}
+
 build_coraza() {
   python3 ../go/sdk.py
   plain_go build -buildmode=c-shared -trimpath -ldflags="-s -w" -tags=no_fs_access,memoize_builders -o "$1/coraza.wasm" .
@@ -138,22 +170,29 @@ build_coraza() {
 
 tools() { # what besides the sources decides the result
   case $1 in
-    c | cpp) clang-22 --version | head -1 ;;
-    assemblyscript) node --version ;;
-    rust | abi | registry) /usr/bin/rustc -V ;;
-    go | coraza) "$GO" version ;;
+    c | cpp | teach-cpp) clang-22 --version | head -1 ;;
+    assemblyscript | teach-assemblyscript) node --version ;;
+    rust | teach-rust | abi | registry) /usr/bin/rustc -V ;;
+    go | teach-go | coraza) "$GO" version ;;
   esac
 }
 
-folder() { case $1 in abi) echo registry ;; *) echo "$1" ;; esac; }
+folder() { case $1 in abi) echo registry ;; teach-*) echo teach ;; *) echo "$1" ;; esac; }
 
 hint() {
-  case $1 in rust | abi | registry) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
+  case $1 in rust | teach-rust | abi | registry) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
 }
 
 sources() { # the files of a group, as names relative to this folder
-  local from=("$(folder "$1")")
-  if [ "$1" = coraza ]; then from+=(go/sdk.py); fi
+  local from
+  case $1 in
+    coraza) from=(coraza go/sdk.py) ;;
+    teach-rust) from=(teach/Cargo.toml teach/Cargo.lock teach/{botcheck,html,jwt,ratelimit}) ;;
+    teach-go) from=(teach/{geo,session} go/sdk.py) ;;
+    teach-cpp) from=(teach/proxy_wasm.h teach/{pii,redirects}) ;;
+    teach-assemblyscript) from=(teach/{ab,cors}) ;;
+    *) from=("$(folder "$1")") ;;
+  esac
   (cd "$here" && find "${from[@]}" -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.in' -o -name '*.lock' \
     -o -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.ts' -o -name 'package*.json' -o -name .npmrc \
     -o -name '*.go' -o -name 'go.*' -o -name sdk.py \) -not -path '*/node_modules/*' -not -path 'go/sdk/*' \
@@ -163,6 +202,7 @@ sources() { # the files of a group, as names relative to this folder
 build_group() {
   local group=$1 key kept work file
   key=$( (tools "$group"; declare -f "build_$group" debian_cargo plain_go rust_target
+          case $group in *cpp) declare -f wasm_clang ;; *assemblyscript) declare -f npm_build ;; esac
           cd "$here" && sources "$group" | xargs -d '\n' sha256sum) | sha256sum | cut -c1-16)
   kept=$cache/plugin-$group-$key
   if [ ! -d "$kept" ]; then
@@ -205,7 +245,7 @@ main() {
   exec 9> "$cache/plugins.lock"
   flock -n 9 || { say "another build is running; waiting for it"; flock 9; }
   if [ ${#chosen[@]} -eq 0 ]; then chosen=("${groups[@]}"); fi
-  case " ${chosen[*]} " in *" go "* | *" coraza "*) GO=$(find_go); export GO ;; esac
+  case " ${chosen[*]} " in *" go "* | *" teach-go "* | *" coraza "*) GO=$(find_go); export GO ;; esac
   for group in "${chosen[@]}"; do build_group "$group"; done
   say "$(find "$out" -name '*.wasm' | wc -l) modules in ${out#"$PWD"/}"
 }

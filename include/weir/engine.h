@@ -20,6 +20,8 @@ struct EngineOptions {
   uint32_t instances_max = 512;        ///< slots; more instances than that are an error
   uint64_t memory_bytes_max = 4ull << 30;  ///< of one instance; Limits::memory_bytes holds below it
   bool debug_info = false;             ///< file and line in backtraces, where the module has DWARF
+  bool all_features = false;           ///< also several memories, memories of 64 bits, typed references and garbage collection
+  bool metered_memory = false;         ///< worlds may have memory budgets (src/engine/world.h); no pooling, images are copied
 };
 
 /// A function, memory, table or global that crosses a module's border.

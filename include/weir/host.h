@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,15 +40,6 @@ class Clock {
 
  protected:
   ~Clock() = default;
-};
-
-/// Random bytes for guests.
-class Random {
- public:
-  virtual void Fill(uint8_t* bytes, size_t size) = 0;
-
- protected:
-  ~Random() = default;
 };
 
 enum class StoreStatus : uint8_t { kOk, kNotFound, kCasMismatch, kFull, kEmpty };
@@ -123,6 +115,15 @@ class Timers {
   ~Timers() = default;
 };
 
+/// Where a plugin's random bytes come from (random_get of WASI).
+class RandomSource {
+ public:
+  virtual void Fill(std::span<uint8_t> bytes) = 0;
+
+ protected:
+  ~RandomSource() = default;
+};
+
 /// What an answer of a foreign function is: `found` false when there is none of that name.
 struct ForeignAnswer {
   enum class Status : uint8_t { kOk, kNotFound, kBadArgument, kInternalFailure, kSerializationFailure } status = Status::kNotFound;
@@ -161,7 +162,7 @@ struct Host {
   VmPool* vms = nullptr;       ///< null: no plugin shares its VM
   Witness* witness = nullptr;  ///< witness.h; null: nobody listens
   Clock* guest_clock = nullptr;  ///< what guests read in place of `clock`; null: that
-  Random* random = nullptr;      ///< null: the system's
+  RandomSource* random = nullptr;  ///< null: the kernel's; another one where each run must see the same (tests)
   Clock& for_guests() const { return guest_clock != nullptr ? *guest_clock : clock; }
 };
 

@@ -233,6 +233,9 @@ constexpr const PropertyRow* ExactProperty(std::string_view path) {
 }
 }  // namespace internal
 
+/// Of the embedder's variables, which plugins may read and write: "ngx.request_uri".
+inline constexpr std::string_view kVariablePrefix = "ngx.";
+
 /// The row of a path with dots, or null. Of PATH.NAME in a map: the map's row, and NAME in `*name` (else empty).
 constexpr const PropertyRow* FindProperty(std::string_view path, std::string_view* name) {
   constexpr std::string_view kXdsPrefix = "xds.";

@@ -15,8 +15,10 @@ Examples:
   weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
   weir help yaml                                 the keys of that file
   weir bench plugin.wasm                         how fast it is, and where its time goes
+  weir fuzz plugin.wasm                          requests that make it fail, as a suite for weir test
   weir conformance                               what of Proxy-Wasm works, shown case by case
   weir trace weir.trace --replay                 what plugins did with real requests, done again
+  weir cclb --help                               plugins of the cc-lb load balancer
 )";
 
 inline constexpr const char* kRunAbout = R"(Serves plugins in stock NGINX: makes a configuration, has NGINX check it, becomes NGINX.
@@ -65,6 +67,20 @@ Examples:
 
 Times are of this machine as it is now: compare versions in one run, not runs. docs/bench.md says what each number is.
 Exit code 0: measured; 1: the plugin failed at this request; 2: something given is wrong.
+)";
+
+inline constexpr const char* kFuzzAbout = R"(Looks for requests that make a plugin fail, in memory, and writes the smallest of them as a suite.
+
+Examples:
+  weir fuzz plugin.wasm                                    a minute, on all processors
+  weir fuzz plugin.wasm --config plugin.json --time 10m --corpus tests
+  weir fuzz plugin.wasm --runs 20000 --seed 7              the same requests again, whatever the machine
+  weir fuzz plugin.wasm --out found.yaml && echo none
+  weir test --plugin plugin.wasm --suite plugin.fuzz.textpb    fails until the plugin is mended
+
+Requests, responses, chunks of bodies, answers to calls, properties, shared data and ticks are made up, from what the plugin asks for and the
+texts in its module. Found are traps, callbacks over their time, memory eaters, results that depend on how a body is cut, and pauses that
+never end. docs/fuzz.md says more. Exit code 0: nothing found; 1: something; 2: bad input, or a plugin that does not start.
 )";
 
 inline constexpr const char* kRequestAbout = R"(Sends one HTTP request through plugins in memory, without a proxy, and shows what became of it.

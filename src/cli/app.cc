@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 
 #include "base/nearest_name.h"
 #include "cli/about.h"
@@ -93,6 +92,23 @@ void AddBench(CLI::App& app, Request& all) {
   command->add_flag("--json", out.json, "for programs");
   command->add_option("--path", out.request.target, "path of the request, or http://HOST/PATH (default /)")->type_name("PATH");
   AddMessageFlags(*command, out.request);
+}
+
+void AddFuzz(CLI::App& app, Request& all) {
+  FuzzRequest& out = all.fuzz;
+  CLI::App* command = app.add_subcommand("fuzz", kFuzzAbout)->callback([&] { all.command = Command::kFuzz; });
+  command->add_option("file", out.file, "the plugin")->required()->type_name("FILE.wasm");
+  AddOptionFlags(*command, out.options, "Of the plugin");
+  command->add_option("--time", out.time, "how long (default 60s, with --runs no limit)")->type_name("TIME");
+  command->add_option("--runs", out.runs, "how many requests")->type_name("N")->check(CLI::Range(uint64_t{1}, UINT64_MAX));
+  command->add_option("--seed", out.seed, "of what is made up (default 1)")->type_name("N");
+  command->add_option("--jobs,-j", out.jobs, "requests at a time (default: one a processor); what is found is the same")->type_name("N")->check(CLI::Range(1, 1024));
+  AddMany(*command, "--corpus", out.corpus, "requests to begin from: a suite, or a folder of them; may be repeated", "DIRECTORY|FILE");
+  command->add_option("--out,-o", out.out, "the suite to write: text format, or YAML by its name (default NAME.fuzz.textpb)")->type_name("FILE");
+  command->add_option("--max-findings", out.findings_max, "end with so many (default 20)")->type_name("N")->check(CLI::Range(1, 1000));
+  command->add_option("--max-body", out.body_max, "the longest body (default 64k)")->type_name("SIZE");
+  command->add_flag("--tcp", out.tcp, "TCP connections in place of requests (by itself where the plugin has no callbacks of HTTP)");
+  command->add_flag("--json", out.json, "for programs");
 }
 
 void AddRest(CLI::App& app, Request& request) {
@@ -200,30 +216,6 @@ int Help(CLI::App& app, const std::string& topic) {
   return kExitUsage;
 }
 
-int Man(const CLI::App& app, const Request& request) {
-  std::vector<std::string_view> names;
-  const std::vector<ManPage> pages = ManPages(app);
-  for (const ManPage& page : pages) {
-    if (!request.man_directory.empty()) {
-      const std::filesystem::path path = std::filesystem::path(request.man_directory) / page.file;
-      std::ofstream out(path, std::ios::binary);
-      out << page.text << std::flush;
-      if (!out) {
-        PrintError(path.string() + " cannot be written");
-        return kExitBad;
-      }
-    } else if (page.command == request.topic) {
-      std::fputs(page.text.c_str(), stdout);
-      return 0;
-    }
-    names.push_back(page.command);
-  }
-  if (!request.man_directory.empty()) return 0;
-  const std::string_view near = NearestName(request.topic, names);
-  PrintError("there is no command \"" + request.topic + "\"" + (near.empty() ? " (see weir --help)" : "; did you mean " + std::string(near) + "?"));
-  return kExitUsage;
-}
-
 // What follows the first "--" is nginx's.
 std::vector<std::string> TakeRest(int argc, char** argv, std::vector<std::string>& rest) {
   std::vector<std::string> arguments;
@@ -254,6 +246,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kBench:
       request.bench.request.plugins = {{.name = "plugin", .file = AbsolutePath(request.bench.file), .options = OptionsOf(request.bench.options)}};
       return Bench(request.bench);
+    case Command::kFuzz: return Fuzz(request.fuzz);
     case Command::kTest:
       if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
       return Test(request.test);
@@ -261,8 +254,9 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
       if (const Result<void> finished = FinishRequest(app, flags, request); !finished) return UsageError(app, finished.error().message);
       return SendRequest(request.request);
     case Command::kConformance: return Conformance(request.conformance);
+    case Command::kCclb: return Cclb(request.cclb);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
-    case Command::kMan: return Man(app, request);
+    case Command::kMan: return Man(app, request.topic, request.man_directory);
     case Command::kHelp: return Help(app, request.topic);
     case Command::kNone: break;
   }
@@ -311,7 +305,10 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
   AddTest(*app, request, test_flags);
   AddRequest(*app, request, flags);
   AddBench(*app, request);
+  AddFuzz(*app, request);
   AddRest(*app, request);
+  AddCclb(*app, request.cclb);
+  app->get_subcommand("cclb")->callback([&request] { request.command = Command::kCclb; });
   return app;
 }
 

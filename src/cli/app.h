@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/cclb.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
+#include "cli/fuzz.h"
 #include "cli/inspect.h"
 #include "cli/plugin_flags.h"
 #include "cli/request.h"
@@ -25,7 +27,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kInspect, kConformance, kTrace, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kFuzz, kInspect, kConformance, kTrace, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -33,10 +35,12 @@ struct Request {
   Command command = Command::kNone;
   RunRequest run;
   BenchRequest bench;
+  FuzzRequest fuzz;
   InspectRequest inspect;
   CheckRequest check;
   RequestOptions request;
   ConformanceRequest conformance;
+  CclbRequest cclb;
   TestRequest test;
   TraceRequest trace;
   std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell; kMan: a command
@@ -70,13 +74,8 @@ Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest
 /// After a successful parse of `weir request`: its plugins.
 Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request);
 
-struct ManPage {
-  std::string command;  ///< empty: weir itself
-  std::string file;     ///< "weir-run.1"
-  std::string text;     ///< man(7)
-};
-/// weir(1), then those of the commands.
-std::vector<ManPage> ManPages(const CLI::App& app);
+/// Prints the manual page (man(7)) of `command`, "cclb-list"; empty: of weir. Or writes all into `directory`: weir.1, weir-run.1 … The exit code.
+int Man(const CLI::App& app, const std::string& command, const std::string& directory);
 /// "bash", "zsh" or "fish".
 std::string Completion(const CLI::App& app, const std::string& shell);
 

@@ -1,4 +1,6 @@
 // Completion scripts of bash, zsh and fish: every flag of every command, and what it takes.
+#include <algorithm>
+
 #include "cli/flag_table.h"
 
 namespace weir::cli {
@@ -41,17 +43,21 @@ std::string BashAction(const FlagRow& row) {
 }
 
 std::string Bash(const std::vector<CommandRow>& table) {
-  std::string values, arguments, flags;
+  std::string values, arguments, flags, parents;
   for (const CommandRow& command : table) {
+    if (command.has_commands) {
+      parents += (parents.empty() ? "" : "|") + command.name;
+      arguments += "    " + command.name + ") COMPREPLY=($(compgen -W '" + Join(CommandNames(table, command.name)) + "' -- \"$cur\"));;\n";
+    }
     flags += "    " + Quote(command.name) + ") COMPREPLY=($(compgen -W '" + Join(NamesOf(command)) + "' -- \"$cur\"));;\n";
     for (const FlagRow& row : command.flags) {
       if (row.value == Value::kNone) continue;
       std::string pattern;
-      for (const std::string& name : row.names) pattern += (pattern.empty() ? "" : "|") + command.name + ":" + name;
+      for (const std::string& name : row.names) pattern += (pattern.empty() ? "" : "|") + Quote(command.name) + ":" + name;
       values += "    " + pattern + ") " + BashAction(row) + "; return;;\n";
     }
     if (!command.arguments.empty() && !command.name.empty()) {
-      arguments += "    " + command.name + ") " + BashAction(command.arguments.front()) + ";;\n";
+      arguments += "    " + Quote(command.name) + ") " + BashAction(command.arguments.front()) + ";;\n";
     }
   }
   return "# bash completion of weir: weir completion bash > /etc/bash_completion.d/weir\n"
@@ -59,6 +65,7 @@ std::string Bash(const std::vector<CommandRow>& table) {
          "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"\"\n"
          "  COMPREPLY=()\n"
          "  if ((COMP_CWORD > 1)); then command=\"${COMP_WORDS[1]}\"; fi\n"
+         "  if [[ COMP_CWORD -gt 2 && $command == @(" + parents + ") && ${COMP_WORDS[2]} != -* ]]; then command+=\" ${COMP_WORDS[2]}\"; fi\n"
          "  if [[ $cur == = ]]; then cur=\"\"  # --flag=\n"
          "  elif [[ $prev == = ]]; then prev=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n"
          "  if [[ -z $command && $cur != -* ]]; then COMPREPLY=($(compgen -W '" + Join(CommandNames(table)) + "' -- \"$cur\")); return; fi\n"
@@ -99,30 +106,34 @@ std::string ZshSpec(const FlagRow& row) {
   return spec + "'";
 }
 
-std::string Zsh(const std::vector<CommandRow>& table) {
-  std::string commands, cases, top;
-  for (const CommandRow& command : table) {
-    std::string specs;
-    for (const FlagRow& row : command.flags) specs += " " + ZshSpec(row);
-    for (const FlagRow& row : command.arguments) specs += " " + Quote((row.many ? "*:" : "1:") + row.value_name + ":" + ZshAction(row));
-    if (command.name.empty()) {
-      top = specs;
-    } else {
-      commands += "    " + Quote(command.name + ":" + FirstLine(command.about)) + "\n";
-      cases += "      " + command.name + ") _arguments -s" + specs + ";;\n";
-    }
+std::string ZshArguments(const CommandRow& command) {
+  std::string specs;
+  for (const FlagRow& row : command.flags) specs += " " + ZshSpec(row);
+  for (const FlagRow& row : command.arguments) specs += " " + Quote((row.many ? "*:" : "1:") + row.value_name + ":" + ZshAction(row));
+  return specs;
+}
+
+/// A state machine of _arguments: the word that names a command, then what follows it.
+std::string ZshCommands(const std::vector<CommandRow>& table, const CommandRow& parent) {
+  std::string names, cases;
+  for (const std::string& name : CommandNames(table, parent.name)) {
+    const std::string path = parent.name.empty() ? name : parent.name + " " + name;
+    const CommandRow& command = *std::find_if(table.begin(), table.end(), [&](const CommandRow& row) { return row.name == path; });
+    names += " " + Quote(name + ":" + FirstLine(command.about), "");
+    cases += name + ") " + (command.has_commands ? ZshCommands(table, command) : "_arguments -s" + ZshArguments(command)) + ";;\n";
   }
+  return "commands=(" + names + ")\n_arguments -C" + ZshArguments(parent) +
+         " '1:command:->command' '*::argument:->argument'\n"
+         "case $state in\ncommand) _describe command commands;;\nargument) case $line[1] in\n" + cases + "esac;;\nesac";
+}
+
+std::string Zsh(const std::vector<CommandRow>& table) {
   return "#compdef weir\n# zsh completion of weir: weir completion zsh > ~/.zfunc/_weir\n"
          "_weir() {\n"
-         "  local curcontext=$curcontext state line\n"
-         "  typeset -A opt_args\n"
-         "  local -a commands=(\n" + commands + "  )\n"
-         "  _arguments -C" + top + " '1:command:->command' '*::argument:->argument'\n"
-         "  case $state in\n"
-         "    command) _describe command commands;;\n"
-         "    argument) case $line[1] in\n" + cases + "    esac;;\n"
-         "  esac\n"
-         "}\n"
+         "local curcontext=$curcontext state line\n"
+         "typeset -A opt_args\n"
+         "local -a commands\n" + ZshCommands(table, table.front()) +
+         "\n}\n"
          "if [[ $funcstack[1] == _weir ]]; then _weir; else compdef _weir weir; fi\n";
 }
 
@@ -144,13 +155,16 @@ std::string Fish(const std::vector<CommandRow>& table) {
       "# fish completion of weir: weir completion fish > ~/.config/fish/completions/weir.fish\n"
       "function __weir_command\n"
       "  set -l words (commandline -opc)\n"
-      "  test \"$words[2]\" = \"$argv[1]\"\n"
+      "  test \"$words[2]\" = \"$argv[1]\"; and begin; test (count $argv) -lt 2; or test \"$words[3]\" = \"$argv[2]\"; end\n"
       "end\n"
       "complete -c weir -f\n";
   for (const CommandRow& command : table) {
-    const std::string within = "complete -c weir -n '__weir_command \"" + command.name + "\"'";
+    const size_t space = command.name.find(' ');
+    const std::string parent = space == command.name.npos ? "" : command.name.substr(0, space);
+    const std::string within = "complete -c weir -n '__weir_command " + (command.name.empty() ? "\"\"" : command.name) + (command.has_commands ? " \"\"" : "") + "'";
     if (!command.name.empty()) {
-      out += "complete -c weir -n '__weir_command \"\"' -a " + command.name + " -d " + Quote(FirstLine(command.about), "\\") + "\n";
+      out += "complete -c weir -n '__weir_command " + parent + " \"\"' -a " + command.name.substr(parent.empty() ? 0 : space + 1) + " -d " +
+             Quote(FirstLine(command.about), "\\") + "\n";
     }
     for (const FlagRow& row : command.flags) {
       out += within;

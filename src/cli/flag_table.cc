@@ -36,7 +36,7 @@ void FindValue(const CLI::App& app, FlagRow& row) {
   if (name == "TOPIC") {
     for (const HelpTopic& topic : HelpTopics()) row.words.emplace_back(topic.name);
   }
-  const bool file = name.find("FILE") != name.npos || name.ends_with(".yaml");
+  const bool file = name.find("FILE") != name.npos || name.ends_with(".yaml") || name == "PLUGIN";
   row.value = !row.words.empty() ? FlagRow::Value::kWords : file ? FlagRow::Value::kFile : FlagRow::Value::kOther;
   if (name == "DIRECTORY") row.value = FlagRow::Value::kDirectory;
 }
@@ -65,16 +65,32 @@ CommandRow RowOf(const CLI::App& app, const CLI::App& command) {
 
 std::vector<CommandRow> CommandTable(const CLI::App& app) {
   std::vector<CommandRow> table = {RowOf(app, app)};
-  for (const CLI::App* command : Commands(app)) table.push_back(RowOf(app, *command));
+  for (const CLI::App* command : Commands(app)) {
+    table.push_back(RowOf(app, *command));
+    table.back().has_commands = !Commands(*command).empty();
+    for (const CLI::App* own : Commands(*command)) {
+      CommandRow row = RowOf(app, *own);
+      row.name = command->get_name() + " " + row.name;
+      table.push_back(std::move(row));
+    }
+  }
   return table;
 }
 
-std::vector<std::string> CommandNames(const std::vector<CommandRow>& table) {
+std::vector<std::string> CommandNames(const std::vector<CommandRow>& table, std::string_view parent) {
   std::vector<std::string> names;
+  const std::string before = parent.empty() ? "" : std::string(parent) + " ";
   for (const CommandRow& row : table) {
-    if (!row.name.empty()) names.push_back(row.name);
+    const bool of_it = row.name.size() > before.size() && row.name.starts_with(before);
+    const std::string name = of_it ? row.name.substr(before.size()) : "";
+    if (of_it && name.find(' ') == name.npos) names.push_back(name);
   }
   return names;
+}
+
+std::string Hyphened(std::string name) {
+  std::replace(name.begin(), name.end(), ' ', '-');
+  return name;
 }
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }

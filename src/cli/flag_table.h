@@ -23,16 +23,19 @@ struct FlagRow {
 };
 
 struct CommandRow {
-  std::string name;                ///< empty: weir itself
+  std::string name;                ///< empty: weir itself; "cclb list": a command of a command
+  bool has_commands = false;       ///< of its own; they follow it
   std::string about;               ///< with the examples
   std::vector<FlagRow> flags;
   std::vector<FlagRow> arguments;
 };
 
-/// weir itself, then its commands.
+/// weir itself, then its commands, each with those of its own.
 std::vector<CommandRow> CommandTable(const CLI::App& app);
-/// Names of commands and topics of help, as they stand on the command line.
-std::vector<std::string> CommandNames(const std::vector<CommandRow>& table);
+/// What may stand after `parent`; empty: after weir.
+std::vector<std::string> CommandNames(const std::vector<CommandRow>& table, std::string_view parent = "");
+/// "cclb list" -> "cclb-list"
+std::string Hyphened(std::string name);
 std::string FirstLine(std::string_view text);
 std::string Join(const std::vector<std::string>& words, std::string_view between = " ");
 

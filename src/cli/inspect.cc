@@ -63,8 +63,11 @@ constexpr Sign kSigns[] = {
     {Where::kFunctionName, "github.com/tetratelabs/proxy-wasm-go-sdk", "Proxy-Wasm Go SDK (tetratelabs)"},
     {Where::kFunctionName, "github.com/proxy-wasm/proxy-wasm-go-sdk", "Proxy-Wasm Go SDK"},
     {Where::kFunctionName, "proxy-wasm-go-sdk", "Proxy-Wasm Go SDK"},
-    {Where::kFunctionName, "10proxy_wasm", "Proxy-Wasm Rust SDK"},
-    {Where::kFunctionName, "proxy_wasm::", "Proxy-Wasm Rust SDK"},
+    // With a module of the crate: a namespace in C++ is often called proxy_wasm, too.
+    {Where::kFunctionName, "10proxy_wasm10dispatcher", "Proxy-Wasm Rust SDK"},
+    {Where::kFunctionName, "10proxy_wasm9hostcalls", "Proxy-Wasm Rust SDK"},
+    {Where::kFunctionName, "proxy_wasm::dispatcher", "Proxy-Wasm Rust SDK"},
+    {Where::kFunctionName, "proxy_wasm::hostcalls", "Proxy-Wasm Rust SDK"},
     {Where::kFunctionName, "11RootContext", "Proxy-Wasm C++ SDK"},
     {Where::kFunctionName, "RootContext::", "Proxy-Wasm C++ SDK"},
     {Where::kFunctionName, "@solo-io/proxy-runtime", "Proxy-Wasm AssemblyScript SDK"},

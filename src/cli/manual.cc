@@ -2,10 +2,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <string_view>
 
+#include "base/nearest_name.h"
 #include "cli/flag_table.h"
 #include "cli/help_topics.h"
+#include "cli/terminal.h"
 
 namespace weir::cli {
 namespace {
@@ -129,13 +133,12 @@ std::string PageOfWeir(const std::vector<CommandRow>& table) {
     out += ".SH \"" + Roff(topic.name) + "\"\n" + Filled(topic.summary) + ".PP\n" + AsItIs(topic.text);
   }
   out += ".SH SEE ALSO\n";
-  const std::vector<std::string> names = CommandNames(table);
-  for (size_t i = 0; i < names.size(); ++i) out += ".BR weir\\-" + names[i] + " (1)" + (i + 1 < names.size() ? ",\n" : "\n");
+  for (size_t i = 1; i < table.size(); ++i) out += ".BR " + Roff("weir-" + Hyphened(table[i].name)) + " (1)" + (i + 1 < table.size() ? ",\n" : "\n");
   return out;
 }
 
 std::string PageOf(const CommandRow& command) {
-  const std::string name = "weir-" + command.name;
+  const std::string name = "weir-" + Hyphened(command.name);
   std::string out = Title(name) + ".SH NAME\n" + Roff(name) + " \\-\n" + Filled(Summary(command)) + ".SH SYNOPSIS\n.B weir " + Roff(command.name) + "\n";
   if (!command.flags.empty()) out += "[\\fIFLAGS\\fR]\n";
   for (const FlagRow& row : command.arguments) out += "[\\fI" + Roff(row.value_name) + "\\fR]" + (row.many ? " ...\n" : "\n");
@@ -143,13 +146,46 @@ std::string PageOf(const CommandRow& command) {
          ".SH SEE ALSO\n.BR weir (1)\n";
 }
 
-}  // namespace
+struct ManPage {
+  std::string command;  ///< "cclb-list"; empty: weir itself
+  std::string file;     ///< "weir-cclb-list.1"
+  std::string text;
+};
 
 std::vector<ManPage> ManPages(const CLI::App& app) {
   const std::vector<CommandRow> table = CommandTable(app);
   std::vector<ManPage> pages = {{"", "weir.1", PageOfWeir(table)}};
-  for (size_t i = 1; i < table.size(); ++i) pages.push_back({table[i].name, "weir-" + table[i].name + ".1", PageOf(table[i])});
+  for (size_t i = 1; i < table.size(); ++i) {
+    const std::string name = Hyphened(table[i].name);
+    pages.push_back({name, "weir-" + name + ".1", PageOf(table[i])});
+  }
   return pages;
+}
+
+}  // namespace
+
+int Man(const CLI::App& app, const std::string& command, const std::string& directory) {
+  std::vector<std::string_view> names;
+  const std::vector<ManPage> pages = ManPages(app);
+  for (const ManPage& page : pages) {
+    if (!directory.empty()) {
+      const std::filesystem::path path = std::filesystem::path(directory) / page.file;
+      std::ofstream out(path, std::ios::binary);
+      out << page.text << std::flush;
+      if (!out) {
+        PrintError(path.string() + " cannot be written");
+        return 1;
+      }
+    } else if (page.command == command) {
+      std::fputs(page.text.c_str(), stdout);
+      return 0;
+    }
+    names.push_back(page.command);
+  }
+  if (!directory.empty()) return 0;
+  const std::string_view near = NearestName(command, names);
+  PrintError("there is no command \"" + command + "\"" + (near.empty() ? " (see weir --help)" : "; did you mean " + std::string(near) + "?"));
+  return 2;
 }
 
 }  // namespace weir::cli

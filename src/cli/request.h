@@ -89,6 +89,9 @@ struct RequestReport {
 /// Sorts the lines of a trace into logs, calls and effects of `report`.
 void ReadTrace(const Trace& trace, RequestReport& report);
 
+/// What to try where something was missing: a flag, or a part of the plugin.
+std::vector<std::string> RequestHints(const RequestReport& report);
+
 struct RequestShow {
   bool explain = false, colour = false;
 };

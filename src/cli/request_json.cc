@@ -103,7 +103,7 @@ std::string RequestJson(const RequestReport& report, bool explain) {
   if (report.outcome.end == StreamOutcome::End::kResponse) out["response"].as_object()["client"] = Message(report.outcome.response);
   out["local_response"] = nullptr;
   if (report.outcome.local) out["local_response"] = json::object{{"by", report.local_by.empty() ? json::value(nullptr) : json::value(report.local_by)}, {"details", String(report.local_details)}};
-  json::array calls, effects, plugins;
+  json::array calls, effects, plugins, hints;
   for (const MadeCall& call : report.calls) {
     calls.push_back(json::object{{"number", call.number == 0 ? json::value(nullptr) : json::value(call.number)},
                                  {"kind", call.kind},
@@ -122,7 +122,9 @@ std::string RequestJson(const RequestReport& report, bool explain) {
   out["calls"] = std::move(calls);
   out["logs"] = Logs(report);
   out["effects"] = std::move(effects);
+  for (const std::string& hint : RequestHints(report)) hints.push_back(String(hint));
   out["plugins"] = std::move(plugins);
+  out["hints"] = std::move(hints);
   if (explain) out["explain"] = Events(report);
   return json::serialize(out) + "\n";
 }

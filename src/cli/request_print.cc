@@ -57,6 +57,7 @@ class Text {
     Logs();
     for (const std::string& effect : report_.effects) Section("effects", effect);
     Plugins();
+    for (const std::string& hint : RequestHints(report_)) Section("hints", Printable(hint));
     return out_;
   }
 

@@ -75,6 +75,23 @@ TEST(ReadTrace, SortsLines) {
   EXPECT_EQ(report.paused_by, "auth on_request_headers");
 }
 
+TEST(RequestHints, SayWhatToTry) {
+  RequestReport report;
+  EXPECT_TRUE(RequestHints(report).empty());
+  const std::string line = "proxy_http_call: upstream \"authz\" is not known here: give it that name, or allow the host (said once)";
+  report.logs = {{"warn", "a", line}, {"warn", "b", line}, {"info", "a", ": upstream \""}, {"info", "a", "\" is not known here: upstream \""}};
+  report.plugins.resize(2);
+  report.plugins[0].name = "ticker";
+  report.plugins[0].failed = true;
+  report.plugins[0].stats.last_error = "plugin \"ticker\" (t.wasm): proxy_on_context_create (context 2): unreachable";
+  report.plugins[1].failed = true;
+  report.plugins[1].stats.last_error = "plugin \"b\" (t.wasm): proxy_on_request_headers (context 2): unreachable";
+  const Strings hints = RequestHints(report);
+  ASSERT_EQ(hints.size(), 2u);
+  EXPECT_EQ(hints[0], "--answer 'authz=200 TEXT' answers calls to \"authz\"; --cluster authz=URL sends them to a real one");
+  EXPECT_TRUE(hints[1].starts_with("ticker makes no context for a request: ")) << hints[1];
+}
+
 TEST(ValueText, IsForPeople) {
   EXPECT_EQ(ValueText({"map_id", int64_t{0}, "request_headers"}), "request_headers");
   EXPECT_EQ(ValueText({"delta", int64_t{-3}, ""}), "-3");

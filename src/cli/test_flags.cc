@@ -23,9 +23,6 @@ docs/test.md has the format and what Weir adds to it. With one --plugin it is th
 and --suite belongs to the --plugin before it. Exit code 0: all pass; 1: a case fails; 2: bad input, and nothing was run.
 )";
 
-/// A callback's limit where nothing else is said: machines that run tests are busy, and what is measured is a loop's absence.
-constexpr uint32_t kTestTimeoutMs = 2000;
-
 Error Usage(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 }  // namespace
@@ -55,7 +52,7 @@ void AddTest(CLI::App& app, Request& request, TestFlags& flags) {
 Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request) {
   suite::RunOptions& options = request.options;
   if (flags.suites.empty()) return Usage("nothing to test: give --suite FILE");
-  options.spec.limits.callback_ms = kTestTimeoutMs;
+  options.spec.limits.callback_ms = suite::kTestTimeoutMs;
   for (const auto& [name, flag, value] : {std::tuple("memory", "--memory ", flags.memory), std::tuple("timeout", "--timeout ", flags.timeout),
                                           std::tuple("start_timeout", "--start-timeout ", flags.start_timeout)}) {
     if (value.empty()) continue;

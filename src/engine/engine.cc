@@ -84,8 +84,8 @@ void SetMemory(wasm_config_t* config) {
   wasmtime_config_memory_init_cow_set(config, true);
 }
 
-/// What real plugins need, and no more: one unshared memory of 32 bits, no garbage collector, no coroutines.
-void SetFeatures(wasm_config_t* config) {
+/// What real plugins need, and no more: one unshared memory of 32 bits, no garbage collector, no coroutines. `all`: what else is finished.
+void SetFeatures(bool all, wasm_config_t* config) {
   wasmtime_config_wasm_reference_types_set(config, true);
   wasmtime_config_wasm_bulk_memory_set(config, true);
   wasmtime_config_wasm_multi_value_set(config, true);
@@ -93,11 +93,11 @@ void SetFeatures(wasm_config_t* config) {
   wasmtime_config_wasm_relaxed_simd_set(config, true);
   wasmtime_config_wasm_tail_call_set(config, true);
   wasmtime_config_wasm_threads_set(config, false);
-  wasmtime_config_wasm_function_references_set(config, false);
-  wasmtime_config_wasm_gc_set(config, false);
+  wasmtime_config_wasm_function_references_set(config, all);
+  wasmtime_config_wasm_gc_set(config, all);
   wasmtime_config_wasm_exceptions_set(config, false);
-  wasmtime_config_wasm_multi_memory_set(config, false);
-  wasmtime_config_wasm_memory64_set(config, false);
+  wasmtime_config_wasm_multi_memory_set(config, all);
+  wasmtime_config_wasm_memory64_set(config, all);
 }
 
 }  // namespace
@@ -120,21 +120,24 @@ Result<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options) {
   wasmtime_config_max_wasm_stack_set(config, stack);
   wasmtime_config_parallel_compilation_set(config, options.parallel_compilation && kParallelCompilation);
   wasmtime_config_native_unwind_info_set(config, true);
-  SetFeatures(config);
+  SetFeatures(options.all_features, config);
   SetMemory(config);
-  const bool pooling = options.pooling && AddressSpaceFits(instances * (kReservationBytes + kSlotGuardBytes));
+  auto memories = options.metered_memory ? std::make_unique<MemoryMaker>() : nullptr;
+  if (memories) memories->Install(config);
+  const bool pooling = options.pooling && !options.metered_memory && AddressSpaceFits(instances * (kReservationBytes + kSlotGuardBytes));
   if (pooling) SetPooling(options, instances, config);
   // Wasmtime checks the rest when it maps an artefact: its version, its settings, the features the code uses.
   const std::string code_key = std::string("weir-code-1;wasmtime-") + WASMTIME_VERSION + (options.fuel ? ";fuel" : "") +
-                               (pooling ? ";pool" : "") + (options.debug_info ? ";lines" : "") + ";cpu-" + CpuFeatures();
+                               (pooling ? ";pool" : "") + (options.debug_info ? ";lines" : "") + (options.all_features ? ";all" : "") + (options.metered_memory ? ";metered" : "") +
+                               ";cpu-" + CpuFeatures();
   EnginePtr wasm_engine(wasm_engine_new_with_config(config));
-  return std::unique_ptr<Engine>(new EngineImpl(options, std::move(wasm_engine), code_key));
+  return std::unique_ptr<Engine>(new EngineImpl(options, std::move(memories), std::move(wasm_engine), code_key));
 }
 
 namespace engine {
 
-EngineImpl::EngineImpl(const EngineOptions& options, EnginePtr engine, std::string code_key)
-    : options_(options), engine_(std::move(engine)), code_key_(std::move(code_key)), ticker_(engine_.get()) {}
+EngineImpl::EngineImpl(const EngineOptions& options, std::unique_ptr<MemoryMaker> memories, EnginePtr engine, std::string code_key)
+    : options_(options), memories_(std::move(memories)), engine_(std::move(engine)), code_key_(std::move(code_key)), ticker_(engine_.get()) {}
 
 Result<std::shared_ptr<const Module>> EngineImpl::Compile(std::string_view wasm, std::string_view name) {
   WEIR_TRY_VOID(CheckWasmBytes(wasm, name));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/metered_memory.h"
 #include "engine/ticker.h"
 #include "engine/wasmtime_util.h"
 #include "weir/engine.h"
@@ -29,7 +30,7 @@ class ModuleImpl final : public Module {
 
 class EngineImpl final : public Engine {
  public:
-  EngineImpl(const EngineOptions& options, EnginePtr engine, std::string code_key);
+  EngineImpl(const EngineOptions& options, std::unique_ptr<MemoryMaker> memories, EnginePtr engine, std::string code_key);
   const EngineOptions& options() const override { return options_; }
   Result<std::shared_ptr<const Module>> Compile(std::string_view wasm, std::string_view name) override;
   Result<Loaded> Load(std::string_view wasm, std::string_view name, const CodeCache& cache) override;
@@ -38,9 +39,12 @@ class EngineImpl final : public Engine {
 
   wasm_engine_t* get() const { return engine_.get(); }
   Ticker& ticker() { return ticker_; }
+  /// Null without EngineOptions::metered_memory.
+  MemoryMaker* memories() const { return memories_.get(); }
 
  private:
   const EngineOptions options_;
+  const std::unique_ptr<MemoryMaker> memories_;  ///< outlives the engine, which calls it
   const EnginePtr engine_;
   const std::string code_key_;  ///< all that decides the native code, beside the module
   Ticker ticker_;

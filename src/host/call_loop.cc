@@ -11,7 +11,7 @@
 #include <climits>
 #include <cstring>
 
-#include "host/grpc_connection.h"
+#include "host/http2_connection.h"
 
 namespace weir {
 namespace {
@@ -107,12 +107,13 @@ void CallLoop::Run() {
     curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(idle_connections_));
   }
-  grpc_ = std::make_unique<GrpcPool>(epoll_fd_, made_, multi_);
+  http2_ = std::make_unique<Http2Pool>(epoll_fd_, made_, multi_);
   while (TakeCommands()) {
     for (CallCommand& command : taken_) Do(std::move(command));
     taken_.clear();
     Reap();
-    grpc_->PlaceAgain();
+    http2_->PlaceAgain();
+    for (auto& request : http2_->TakeHttp1()) BeginHttp1(std::move(request));
     Publish();
     Wait();
     Reap();
@@ -124,7 +125,7 @@ void CallLoop::Run() {
     curl_easy_cleanup(transfer->easy());
   }
   transfers_.clear();
-  grpc_.reset();
+  http2_.reset();
   for (CURL* easy : free_) curl_easy_cleanup(easy);
   curl_multi_cleanup(multi_);
   curl_global_cleanup();
@@ -141,31 +142,24 @@ void CallLoop::Wait() {
   // Asked each time: libcurl does not call a timer function again for a time that it has told, though it was woken too early.
   long timeout_ms = -1;
   curl_multi_timeout(multi_, &timeout_ms);
-  if (const auto next_ms = grpc_->next_ms()) {
+  if (const auto next_ms = http2_->next_ms()) {
     const uint64_t now_ms = NowMs();
     const long wait_ms = *next_ms > now_ms ? static_cast<long>(*next_ms - now_ms) : 0;
     timeout_ms = timeout_ms < 0 ? wait_ms : std::min(timeout_ms, wait_ms);
   }
-  // libcurl 7.88 forgets now and then to say that a kept HTTP/2 connection has to be read: without another event its answer would never be
-  // complete. While few calls are under way it is asked again; of many, each wakes the others of its connection.
-  constexpr long kLookAgainMs = 20;
-  constexpr size_t kLookAgainTransfers = 64;
-  const bool look_again = !transfers_.empty() && transfers_.size() <= kLookAgainTransfers;
-  if (look_again) timeout_ms = timeout_ms < 0 ? kLookAgainMs : std::min(timeout_ms, kLookAgainMs);
   epoll_event events[kEventsAtOnce];
   const int count = epoll_wait(epoll_fd_, events, kEventsAtOnce, static_cast<int>(std::min<long>(timeout_ms, INT_MAX)));
   int running = 0;
-  if (count == 0 && look_again) curl_multi_perform(multi_, &running);
   curl_multi_timeout(multi_, &timeout_ms);
   if (timeout_ms == 0) curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
-  grpc_->OnTime(NowMs());
+  http2_->OnTime(NowMs());
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == wake_fd_) {
       eventfd_t ignored;
       eventfd_read(wake_fd_, &ignored);
       continue;
     }
-    if (grpc_->OnSocket(events[i].data.fd, events[i].events)) continue;
+    if (http2_->OnSocket(events[i].data.fd, events[i].events)) continue;
     int mask = 0;
     if (events[i].events & EPOLLIN) mask |= CURL_CSELECT_IN;
     if (events[i].events & EPOLLOUT) mask |= CURL_CSELECT_OUT;
@@ -195,18 +189,23 @@ int CallLoop::OnSocket(CURL*, curl_socket_t socket, int what, void* self, void* 
 void CallLoop::Do(CallCommand command) {
   if (auto* request = std::get_if<std::unique_ptr<CallRequest>>(&command)) return Begin(std::move(*request));
   if (auto* send = std::get_if<SendCommand>(&command)) {
-    grpc_->Send(send->token, send->framed, send->last);
+    http2_->Send(send->token, send->framed, send->last);
   } else if (auto* go_on = std::get_if<ContinueCommand>(&command)) {
-    grpc_->Continue(go_on->token);
+    http2_->Continue(go_on->token);
   } else if (auto* cancel = std::get_if<CancelCommand>(&command)) {
     auto it = transfers_.find(cancel->token);
     if (it != transfers_.end()) Drop(*it->second);
-    grpc_->CancelAndTell(cancel->token);
+    http2_->CancelAndTell(cancel->token);
   }
 }
 
 void CallLoop::Begin(std::unique_ptr<CallRequest> request) {
-  if (request->grpc) return grpc_->Begin(std::move(request), NowMs());
+  const uint64_t now_ms = NowMs();
+  if (request->grpc || request->cluster->BeginsWithHttp2(request->endpoint, now_ms)) return http2_->Begin(std::move(request), now_ms);
+  BeginHttp1(std::move(request));
+}
+
+void CallLoop::BeginHttp1(std::unique_ptr<CallRequest> request) {
   const CallToken token = request->token;
   auto transfer = std::make_unique<Transfer>(std::move(request), made_, look_at_);
   Transfer& added = *transfer;
@@ -241,7 +240,7 @@ void CallLoop::Reap() {
     const CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
     if (owner->kind == CurlOwner::Kind::kConnection) {
-      grpc_->OnConnect(*static_cast<GrpcConnection*>(owner), code);
+      http2_->OnConnect(*static_cast<Http2Connection*>(owner), code);
       continue;
     }
     auto* transfer = static_cast<Transfer*>(owner);

@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-#include "host/grpc_pool.h"
+#include "host/http2_pool.h"
 #include "host/transfer.h"
 
 namespace weir {
@@ -55,6 +55,7 @@ class CallLoop {
   void Wait();
   void Do(CallCommand command);
   void Begin(std::unique_ptr<CallRequest> request);
+  void BeginHttp1(std::unique_ptr<CallRequest> request);
   void Add(Transfer& transfer);
   void Reap();
   void Finish(Transfer& transfer, CURLcode code);
@@ -80,7 +81,7 @@ class CallLoop {
   std::unordered_map<CallToken, std::unique_ptr<Transfer>> transfers_;
   std::vector<CallToken> look_at_;  ///< whose callbacks ran
   std::vector<CURL*> free_;
-  std::unique_ptr<GrpcPool> grpc_;
+  std::unique_ptr<Http2Pool> http2_;
 
   pthread_t thread_{};
   bool started_ = false;

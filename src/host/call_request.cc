@@ -50,7 +50,6 @@ Result<void> CheckTarget(std::string_view path) {
 
 Result<std::unique_ptr<CallRequest>> MakeHttpRequest(HttpCall call, const ActiveCluster& cluster) {
   auto request = std::make_unique<CallRequest>();
-  bool has_type = false;
   for (auto& [name, value] : call.headers) {
     if (name == ":method") request->method = value;
     else if (name == ":path") request->path = value;
@@ -61,7 +60,6 @@ Result<std::unique_ptr<CallRequest>> MakeHttpRequest(HttpCall call, const Active
     }
     if (IsOneOf(name, kNotForwarded) || (name == "te" && value != "trailers")) continue;
     WEIR_TRY_VOID(CheckPair(name, value));
-    has_type = has_type || name == "content-type";
     request->header_lines.push_back(Line(name, value));
   }
   if (request->method.empty() || request->path.empty() || request->authority.empty()) {
@@ -74,11 +72,7 @@ Result<std::unique_ptr<CallRequest>> MakeHttpRequest(HttpCall call, const Active
     WEIR_TRY_VOID(CheckPair(name, value));
     if (!name.starts_with(':') && !IsOneOf(name, kNotForwarded)) request->trailer_lines.push_back(name + ": " + value);
   }
-  if (!request->trailer_lines.empty() && cluster.config.http2 == Http2::kAlways) {
-    return Bad("cluster \"" + cluster.config.name + "\" speaks HTTP/2 only, over which libcurl sends no trailers");
-  }
   request->body = std::move(call.body);
-  if (!has_type) request->header_lines.emplace_back("content-type:");  // libcurl's own, for forms, stays away
   request->timeout_ms = call.timeout_ms ? call.timeout_ms : cluster.config.timeout_ms;
   return request;
 }

@@ -15,7 +15,7 @@ namespace weir {
 
 enum class Http2 : uint8_t {
   kAuto,    ///< HTTP calls: over TLS where the server chooses it (ALPN), otherwise HTTP/1.1. gRPC: always HTTP/2
-  kAlways,  ///< without TLS by prior knowledge (h2c)
+  kAlways,  ///< as kAuto, and without TLS by prior knowledge (h2c)
   kNever,
 };
 enum class VerifyTls : bool { kNo, kYes };
@@ -66,7 +66,14 @@ struct ActiveCluster {
   size_t turn = 0;         ///< endpoint of the next call
   uint32_t in_flight = 0;
   // Of the client's thread:
-  mutable std::vector<uint32_t> dials = std::vector<uint32_t>(endpoints.size());  ///< connections of HTTP/2 without TLS being made
+  /// Of each endpoint: until when it is taken for one that chose HTTP/1.1 (CLOCK_MONOTONIC); 0: not known.
+  mutable std::vector<uint64_t> http1_until_ms = std::vector<uint64_t>(endpoints.size());
+
+  /// An HTTP call to that endpoint begins with HTTP/2.
+  bool BeginsWithHttp2(size_t endpoint, uint64_t now_ms) const {
+    if (config.http2 == Http2::kNever) return false;
+    return endpoints[endpoint].tls ? now_ms >= http1_until_ms[endpoint] : config.http2 == Http2::kAlways;
+  }
 };
 
 /// Which upstreams there are. One thread.

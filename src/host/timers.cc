@@ -11,6 +11,10 @@ void PolledTimers::SetTick(Plugin& plugin, uint32_t period_ms) {
   timers_.push_back({&plugin, period_ns, clock_.MonotonicNs() + period_ns});
 }
 
+bool PolledTimers::ticks(const Plugin& plugin) const {
+  return std::any_of(timers_.begin(), timers_.end(), [&](const Timer& timer) { return timer.plugin == &plugin; });
+}
+
 std::optional<uint64_t> PolledTimers::next_ns() const {
   std::optional<uint64_t> next;
   for (const Timer& timer : timers_) {
@@ -30,8 +34,7 @@ size_t PolledTimers::Run() {
   }
   size_t told = 0;
   for (Plugin* plugin : due) {
-    const bool still = std::any_of(timers_.begin(), timers_.end(), [&](const Timer& timer) { return timer.plugin == plugin; });
-    if (!still) continue;  // stopped or gone by an earlier one's OnTick
+    if (!ticks(*plugin)) continue;  // stopped or gone by an earlier one's OnTick
     plugin->OnTick();
     ++told;
   }

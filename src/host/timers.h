@@ -15,6 +15,7 @@ class PolledTimers final : public Timers {
   void SetTick(Plugin& plugin, uint32_t period_ms) override;
   /// The plugin is going away.
   void Forget(Plugin& plugin) { SetTick(plugin, 0); }
+  bool ticks(const Plugin& plugin) const;
   /// Monotonic time of the next tick; nullopt: nobody ticks.
   std::optional<uint64_t> next_ns() const;
   /// Runs what is due by now, each plugin at most once: a loop that was late does not make up for lost ticks. Returns how many.

@@ -24,7 +24,6 @@ Transfer::Transfer(std::unique_ptr<CallRequest> request, CallEventQueue& events,
       look_at_(look_at) {}
 
 Transfer::~Transfer() {
-  EndDial();
   curl_slist_free_all(headers_);
   curl_slist_free_all(connect_to_);
 }
@@ -49,7 +48,7 @@ bool Transfer::Prepare(CURL* easy, uint64_t now_ms) {
   if (!headers_) {
     ok = Append(&headers_, ("host: " + (request_->authority.empty() ? to.authority : request_->authority)).c_str());
     for (const std::string& line : request_->header_lines) ok = Append(&headers_, line.c_str()) && ok;
-    for (const char* own : {"accept:", "expect:"}) {  // of libcurl's own none
+    for (const char* own : {"accept:", "expect:", "content-type:"}) {  // of libcurl's own none
       const bool given = std::any_of(request_->header_lines.begin(), request_->header_lines.end(), [own](std::string_view line) {
         return line.starts_with(std::string_view(own, strlen(own) - 1)) && line.size() > strlen(own) - 1 &&
                (line[strlen(own) - 1] == ':' || line[strlen(own) - 1] == ';');
@@ -69,60 +68,9 @@ bool Transfer::Prepare(CURL* easy, uint64_t now_ms) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
-  SetHttpVersion(to);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   SetBody();
   return ok;
-}
-
-void Transfer::SetHttpVersion(const Endpoint& endpoint) {
-  const Http2 http2 = request_->cluster->config.http2;
-  long version = CURL_HTTP_VERSION_1_1;
-  if (http2 == Http2::kAlways) {
-    curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);  // rather a stream of a connection that is being made than another one
-    if (!endpoint.tls) return SetH2c(endpoint);
-    version = CURL_HTTP_VERSION_2TLS;
-  } else if (http2 == Http2::kAuto && endpoint.tls && request_->trailer_lines.empty()) {
-    version = CURL_HTTP_VERSION_2TLS;
-  }
-  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, version);
-}
-
-bool Transfer::h2c() const {
-  return !endpoint().tls && request_->cluster->config.http2 == Http2::kAlways;
-}
-
-void Transfer::SetH2c(const Endpoint& endpoint) {
-  const size_t port = endpoint.text.rfind(':');
-  const std::string url = endpoint.unix_socket.empty() ? "http://h2c.invalid" + endpoint.text.substr(port) : "http://h2c.invalid";
-  curl_easy_setopt(easy_, CURLOPT_URL, url.c_str());
-  if (endpoint.unix_socket.empty() && Append(&connect_to_, ("::" + endpoint.text).c_str())) curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, connect_to_);
-  no_kept_ = false;
-  if (connect_ == Connect::kNew) {
-    curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
-    curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &Transfer::OnConnected);
-    curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
-    dialing_ = true;
-    ++request_->cluster->dials[endpoint_index()];
-  } else {
-    curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_0);
-    curl_easy_setopt(easy_, CURLOPT_OPENSOCKETFUNCTION, &Transfer::NoSocket);
-    curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
-  }
-}
-
-curl_socket_t Transfer::NoSocket(void* self, curlsocktype, curl_sockaddr*) {
-  static_cast<Transfer*>(self)->no_kept_ = true;
-  return CURL_SOCKET_BAD;
-}
-
-int Transfer::OnConnected(void* self, char*, char*, int, int) {
-  static_cast<Transfer*>(self)->EndDial();
-  return CURL_PREREQFUNC_OK;
-}
-
-void Transfer::EndDial() {
-  if (std::exchange(dialing_, false)) --request_->cluster->dials[endpoint_index()];
 }
 
 void Transfer::SetBody() {
@@ -209,12 +157,6 @@ int Transfer::OnTrailers(curl_slist** list, void* self) {
 }
 
 bool Transfer::RetryAfter(CURLcode code, uint64_t now_ms) {
-  EndDial();
-  if (!over_ && no_kept_ && code != CURLE_OK && connect_ != Connect::kNew) {
-    const bool another_dials = request_->cluster->dials[endpoint_index()] > 0;
-    connect_ = connect_ == Connect::kKept && another_dials ? Connect::kKeptAgain : Connect::kNew;
-    return true;
-  }
   if (over_ || tried_ + 1 >= request_->cluster->endpoints.size()) return false;
   curl_off_t connected_us = 0;
   curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
@@ -222,7 +164,6 @@ bool Transfer::RetryAfter(CURLcode code, uint64_t now_ms) {
   if (!IsConnectFailure(code) && !connect_timeout) return false;
   if (request_->timeout_ms && TimeLeftMs(now_ms) == 0) return false;
   ++tried_;
-  connect_ = Connect::kKept;
   return true;
 }
 

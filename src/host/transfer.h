@@ -1,8 +1,4 @@
-// One HTTP call as a transfer of libcurl. Of the client's thread.
-//
-// HTTP/2 without TLS ("prior knowledge", h2c) needs a detour: libcurl 7.88 puts a second HTTP/2 layer over a kept connection when
-// such a call finds one. So a call first asks for a kept connection as an ordinary HTTP/2 call, which libcurl may not open a socket
-// for; where there is none, it asks again, by prior knowledge, for a new one. Names keep these connections apart from HTTP/1.1's.
+// One HTTP/1.1 call as a transfer of libcurl. Of the client's thread.
 #pragma once
 
 #include "host/answer_reader.h"
@@ -41,13 +37,7 @@ class Transfer final : public CurlOwner {
   bool Take(AnswerReader::Step step);
   void Refuse(CallOutcome outcome);
   void SetOver();
-  void SetHttpVersion(const Endpoint& endpoint);
-  void SetH2c(const Endpoint& endpoint);
-  static curl_socket_t NoSocket(void* self, curlsocktype, curl_sockaddr*);
-  static int OnConnected(void* self, char*, char*, int, int);
-  bool h2c() const;
   size_t endpoint_index() const { return (request_->endpoint + tried_) % request_->cluster->endpoints.size(); }
-  void EndDial();
   void SetBody();
   CallOutcome Outcome(CURLcode code, uint64_t now_ms) const;
   const Endpoint& endpoint() const;
@@ -61,9 +51,6 @@ class Transfer final : public CurlOwner {
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   size_t tried_ = 0;            ///< endpoints that could not be connected to
-  enum class Connect : uint8_t { kKept, kKeptAgain, kNew } connect_ = Connect::kKept;  ///< of h2c
-  bool no_kept_ = false;        ///< there was no kept connection
-  bool dialing_ = false;        ///< counted in ActiveCluster::dials
   uint64_t started_ms_ = 0;
   size_t sent_ = 0;             ///< bytes of request_->body that libcurl has
   bool over_ = false;

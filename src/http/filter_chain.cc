@@ -210,7 +210,7 @@ void FilterChain::PassBody(Direction direction, size_t place, std::string_view b
       continue;
     }
     if (ignores) {
-      TakeIn(gate, bytes, owner);
+      gate.TakeIn(bytes, owner);
       bytes = gate.held;
       owner = &gate.held;
     } else {
@@ -226,18 +226,7 @@ void FilterChain::PassBody(Direction direction, size_t place, std::string_view b
     if (std::exchange(gate.headers_wait, false)) PassHeaders(direction, place + 1);
     if (outcome_ != Outcome::kNone) return;
   }
-  Emit(direction, bytes, owner, end, out);
-}
-
-/// Appends `bytes` to what the gate holds; moves where it can.
-void FilterChain::TakeIn(Gate& gate, std::string_view bytes, std::string* owner) {
-  if (owner == &gate.held) return;
-  if (owner && gate.held.empty()) {
-    gate.held = std::move(*owner);
-  } else {
-    gate.held.append(bytes);
-  }
-  if (owner) owner->clear();
+  Leave(direction, bytes, owner, end, out);
 }
 
 /// For a gate whose headers wait: keeps the bytes. True: kept, or the outcome is set. False: over the limit and released,
@@ -245,7 +234,7 @@ void FilterChain::TakeIn(Gate& gate, std::string_view bytes, std::string* owner)
 bool FilterChain::HoldUnseen(Slot& slot, Direction direction, std::string_view bytes, std::string* owner, EndOfStream end) {
   Gate& gate = slot.gate(direction);
   if (gate.held.size() + bytes.size() > BodyBytes(slot)) return !BufferFull(slot, direction, gate);
-  TakeIn(gate, bytes, owner);
+  gate.TakeIn(bytes, owner);
   gate.unseen = true;
   if (end == EndOfStream::kYes) gate.end_wait = true;
   return true;
@@ -254,23 +243,17 @@ bool FilterChain::HoldUnseen(Slot& slot, Direction direction, std::string_view b
 /// One body event. True: `*bytes`, `*owner` and `*end` are what goes on. False: held, or the outcome is set.
 bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream* end) {
   Gate& gate = slot.gate(direction);
-  gate.borrowed = gate.held.empty() && *owner != &gate.held;
-  if (gate.borrowed) {
-    gate.chunk = *bytes;
-  } else {
-    TakeIn(gate, *bytes, *owner);
-  }
-  gate.shown_bytes = gate.borrowed ? bytes->size() : gate.held.size();
+  gate.Show(*bytes, *owner);
   gate.unseen = false;
   gate.deciding = gate.in_body = true;
   gate.end_shown = *end == EndOfStream::kYes;
   const Decision decision = Decide(slot, gate, CallBody(*slot.filter_, direction, gate.shown_bytes, *end));
+  const bool unchanged = std::exchange(gate.borrowed, false);
   if (decision == Decision::kStop) return false;
   if (decision == Decision::kHold) {
-    const size_t size = gate.borrowed ? bytes->size() : gate.held.size();
+    const size_t size = unchanged ? bytes->size() : gate.held.size();
     if (size <= BodyBytes(slot)) {
-      if (gate.borrowed) TakeIn(gate, *bytes, *owner);
-      gate.borrowed = false;
+      if (unchanged) gate.TakeIn(*bytes, *owner);
       gate.paused = true;
       gate.resumed = false;
       if (*end == EndOfStream::kYes) gate.end_wait = true;
@@ -280,7 +263,7 @@ bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* by
   }
   gate.paused = gate.resumed = false;
   if (TrailersAdded(gate, direction)) *end = EndOfStream::kNo;
-  if (!gate.borrowed) {
+  if (!unchanged) {
     if (*owner && *owner != &gate.held) (*owner)->clear();
     *bytes = gate.held;
     *owner = &gate.held;
@@ -288,23 +271,9 @@ bool FilterChain::ShowBody(Slot& slot, Direction direction, std::string_view* by
   return true;
 }
 
-void FilterChain::Emit(Direction direction, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out) {
-  if (owner) {
-    if (out->bytes.empty()) {
-      out->bytes = std::move(*owner);
-    } else {
-      out->bytes.append(bytes);
-    }
-    owner->clear();
-  } else if (out->bytes.empty()) {
-    out->unchanged = true;
-  } else {
-    out->bytes.append(bytes);
-  }
-  if (end == EndOfStream::kYes) {
-    out->end = EndOfStream::kYes;
-    path(direction).over = true;
-  }
+void FilterChain::Leave(Direction direction, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out) {
+  Emit(bytes, owner, end, out);
+  if (end == EndOfStream::kYes) path(direction).over = true;
 }
 
 /// Lets everything go on that waits in one gate.

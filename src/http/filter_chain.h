@@ -31,6 +31,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/chain_parts.h"
 #include "weir/http.h"
 #include "weir/plugin.h"
 
@@ -84,13 +85,9 @@ class FilterChain {
 
  private:
   /// One filter in one direction.
-  struct Gate {
-    std::string held;        ///< bytes that wait here; in a body event the chunk too, once it is not `borrowed`
-    std::string_view chunk;  ///< of the current body event, while `borrowed`
-    size_t shown_bytes = 0;  ///< size of the body when the current event began: bounds ReplaceBody
+  struct Gate : HeldBytes {
     bool deciding = false;   ///< an event of this gate is being answered
     bool in_body = false;    ///< ... and it is a body event
-    bool borrowed = false;   ///< ... whose body is `chunk`, not `held`
     bool paused = false;
     bool resumed = false;    ///< Resume came; acted on at the next event or Continue
     bool saw_headers = false;
@@ -121,7 +118,7 @@ class FilterChain {
     void Reset(Direction direction) override;
     std::optional<PropertyValue> property(Property property) override;
     std::optional<std::string> custom_property(std::string_view path) override;
-    HeaderList custom_properties() override { return chain_.custom_; }
+    HeaderList custom_properties() override { return chain_.custom_.all(); }
     bool SetCustomProperty(std::string_view path, std::string_view value) override;
     void ClearRouteCache() override;
     void Fail() override;
@@ -166,8 +163,7 @@ class FilterChain {
   bool TrailersAdded(Gate& gate, Direction direction);
   bool ShowBody(Slot& slot, Direction direction, std::string_view* bytes, std::string** owner, EndOfStream* end);
   bool HoldUnseen(Slot& slot, Direction direction, std::string_view bytes, std::string* owner, EndOfStream end);
-  static void TakeIn(Gate& gate, std::string_view bytes, std::string* owner);
-  void Emit(Direction direction, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out);
+  void Leave(Direction direction, std::string_view bytes, std::string* owner, EndOfStream end, BodyOut* out);
   void Release(Direction direction, size_t place, BodyOut* out);
   void ReleaseResumed(Direction direction, BodyOut* out);
   Verdict Settle(Direction direction, bool headers_had_left, BodyOut* out);
@@ -190,8 +186,7 @@ class FilterChain {
   bool local_given_ = false;  ///< the first local response won, taken or not
   bool finished_ = false;
   std::optional<LocalResponse> local_;
-  std::vector<std::pair<std::string, std::string>> custom_;  ///< properties set by plugins, shared along the chain
-  size_t custom_bytes_ = 0;
+  CustomProperties custom_;
   alignas(Slot) unsigned char inline_[kInlineFilters * sizeof(Slot)];
 };
 

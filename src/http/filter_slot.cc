@@ -6,8 +6,6 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kVariablePrefix = "ngx.";
-
 struct Note {
   std::string_view name, text;
 };
@@ -26,11 +24,6 @@ constexpr Note kNotes[] = {
     {"bad_local_status", "gave a local response with a status outside 200 to 599: 500 is sent"},
 };
 static_assert(std::size(kNotes) == static_cast<size_t>(ChainNote::kBadLocalStatus) + 1);
-
-bool IsKnownProperty(std::string_view path) {
-  std::string_view name;
-  return FindProperty(path, &name) != nullptr;
-}
 
 }  // namespace
 
@@ -66,30 +59,20 @@ bool FilterChain::Slot::headers_writable(HeaderMapKind kind) {
 
 std::optional<std::string_view> FilterChain::Slot::body(Direction direction) {
   const Gate& gate = this->gate(direction);
-  if (gate.in_body && gate.borrowed) return gate.chunk;
-  if (gate.in_body || gate.paused) return std::string_view(gate.held);
-  return std::nullopt;
+  if (!gate.in_body && !gate.paused) return std::nullopt;
+  return gate.bytes();
 }
 
 bool FilterChain::Slot::ReplaceBody(Direction direction, size_t start, size_t size, std::string_view bytes) {
   Gate& gate = this->gate(direction);
-  const std::optional<std::string_view> old = body(direction);
-  if (!old || chain_.finished_) return false;
-  if (start > old->size()) start = old->size();
-  if (size > old->size() - start) size = old->size() - start;
+  if (chain_.finished_ || (!gate.in_body && !gate.paused)) return false;
   const size_t shown = gate.in_body ? gate.shown_bytes : 0;  // a paused body is within the limit already
   const PluginSpec& spec = plugin_.spec();
-  if (old->size() - size + bytes.size() > shown + chain_.BodyBytes(*this)) {
+  if (gate.SizeAfter(start, size, bytes.size()) > shown + chain_.BodyBytes(*this)) {
     chain_.exchange_.OnNote(ChainNote::kBodyReplaceRefused, spec.name);
     return false;
   }
-  if (gate.in_body && gate.borrowed) {
-    gate.held.reserve(old->size() - size + bytes.size());
-    gate.held.append(old->substr(0, start)).append(bytes).append(old->substr(start + size));
-    gate.borrowed = false;
-  } else {
-    gate.held.replace(start, size, bytes);
-  }
+  gate.Replace(start, size, bytes);
   return true;
 }
 
@@ -109,32 +92,16 @@ void FilterChain::Slot::Reset(Direction direction) { chain_.RecordReset(directio
 std::optional<PropertyValue> FilterChain::Slot::property(Property property) { return chain_.exchange_.property(property); }
 
 std::optional<std::string> FilterChain::Slot::custom_property(std::string_view path) {
-  for (const auto& [key, value] : chain_.custom_) {
-    if (key == path) return value;
-  }
-  return chain_.exchange_.variable(path);
+  std::optional<std::string> found = chain_.custom_.Find(path);
+  return found ? found : chain_.exchange_.variable(path);
 }
 
 bool FilterChain::Slot::SetCustomProperty(std::string_view path, std::string_view value) {
-  if (chain_.finished_ || IsKnownProperty(path)) return false;
+  if (chain_.finished_) return false;
   if (path.starts_with(kVariablePrefix)) return chain_.exchange_.SetVariable(path, value);
-  std::pair<std::string, std::string>* found = nullptr;
-  for (auto& entry : chain_.custom_) {
-    if (entry.first == path) found = &entry;
-  }
-  const PluginSpec& spec = plugin_.spec();
-  const size_t others = chain_.custom_bytes_ - (found ? path.size() + found->second.size() : 0);
-  if (others + path.size() + value.size() > spec.limits.property_bytes) {
-    chain_.exchange_.OnNote(ChainNote::kPropertyRefused, spec.name);
-    return false;
-  }
-  chain_.custom_bytes_ = others + path.size() + value.size();
-  if (found) {
-    found->second = value;
-  } else {
-    chain_.custom_.emplace_back(path, value);
-  }
-  return true;
+  const auto done = chain_.custom_.Put(path, value, plugin_.spec().limits.property_bytes);
+  if (done == CustomProperties::Set::kTooMuch) chain_.exchange_.OnNote(ChainNote::kPropertyRefused, plugin_.spec().name);
+  return done == CustomProperties::Set::kDone;
 }
 
 void FilterChain::Slot::ClearRouteCache() {

@@ -6,7 +6,6 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kVariablePrefix = "ngx.";
 
 std::optional<PropertyValue> ValueOf(PropertyType type, std::string_view text) {
   if (type == PropertyType::kString) return PropertyValue(std::string(text));

@@ -60,6 +60,9 @@ TEST_F(MemhostTest, PauseIsEndedByATick) {
   EXPECT_EQ(outcome.end, StreamOutcome::End::kResponse);
   EXPECT_EQ(world.clock().MonotonicNs() - before_ns, 30'000'000u);
   EXPECT_TRUE(traced("tick a every 30 ms"));
+  world.host().timers.SetTick(plugin, 0);
+  world.host().timers.SetTick(plugin, 0);  // stops what does not tick: no event
+  EXPECT_EQ(std::count(world.trace().begin(), world.trace().end(), "tick a every 0 ms"), 1);
 }
 
 TEST_F(MemhostTest, AStreamThatNobodyResumesIsStuckAfterItsTime) {

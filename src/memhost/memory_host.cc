@@ -44,8 +44,9 @@ class MemoryHost::Services final : public Log, public Metrics, public Timers {
   OwnCell* Own(OwnMetric metric, std::string_view labels) override { return world_.metrics_.Own(metric, labels); }
 
   void SetTick(Plugin& plugin, uint32_t period_ms) override {
+    const bool changes = period_ms != 0 || world_.timers_.ticks(plugin);  // a plugin that goes stops its ticks, whether it had any or not
     world_.timers_.SetTick(plugin, period_ms);
-    if (world_.tracing_) world_.Note("tick " + plugin.spec().name + " every " + std::to_string(period_ms) + " ms");
+    if (world_.tracing_ && changes) world_.Note("tick " + plugin.spec().name + " every " + std::to_string(period_ms) + " ms");
   }
 
  private:

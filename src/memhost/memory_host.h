@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/split_mix.h"
 #include "host/clock.h"
 #include "host/http_client.h"
 #include "host/metrics.h"
@@ -45,6 +46,11 @@ class MemoryHost {
   ForeignFunctions& foreign_functions() { return foreign_functions_; }
   /// Upstreams that plugins may call: those with a script here, then those of set_client().
   ScriptedCalls& scripted_calls() { return scripted_calls_; }
+  /// From now on plugins get the random bytes of this seed, in place of the kernel's.
+  void set_random_seed(uint64_t seed) {
+    random_.numbers.state = seed;
+    host_.random = &random_;
+  }
   /// From now on, calls may also go to real upstreams. At most once.
   void set_client(ClientOptions options);
 
@@ -71,6 +77,12 @@ class MemoryHost {
 
  private:
   class Services;
+  struct SeededRandom final : RandomSource {
+    void Fill(std::span<uint8_t> bytes) override {
+      for (uint8_t& byte : bytes) byte = uint8_t(numbers.Next());
+    }
+    SplitMix numbers;
+  };
   bool WaitForClient(uint64_t max_ms);
   ManualClock clock_;
   InProcessSharedData shared_data_{clock_};
@@ -83,6 +95,7 @@ class MemoryHost {
   class ClientLoop;
   std::unique_ptr<ClientLoop> client_;  ///< null without set_client()
   VmPool vms_;
+  SeededRandom random_;
   Host host_;
   Trace trace_;
   bool tracing_ = true;

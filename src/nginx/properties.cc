@@ -197,7 +197,6 @@ std::optional<PropertyValue> ReadProperty(ngx_http_request_t* r, const UpstreamP
   }
 }
 
-constexpr std::string_view kVariablePrefix = "ngx.";
 
 std::optional<std::string> ReadVariable(ngx_http_request_t* r, std::string_view path) {
   if (!path.starts_with(kVariablePrefix)) return std::nullopt;

@@ -7,7 +7,6 @@ namespace {
 
 using Value = std::optional<PropertyValue>;
 
-constexpr std::string_view kVariablePrefix = "ngx.";
 
 std::optional<std::string> Variable(ngx_stream_session_t* s, std::string_view name) {
   std::string lower(name);

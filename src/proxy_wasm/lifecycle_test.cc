@@ -51,7 +51,7 @@ TEST(Lifecycle, OrderOfCallbacks) {
     filter->OnFinish();
   }
   EXPECT_EQ(world.log.lines, (Strings{"init", "main", "create", "vm_start", "configure", "create", "request", "done", "log",
-                                      "delete", "done", "log", "delete"}));
+                                      "delete", "done", "delete"}));  // the plugin context has no log
 }
 
 TEST(Lifecycle, RefusalsNameThePluginAndTheCallback) {
@@ -64,6 +64,20 @@ TEST(Lifecycle, RefusalsNameThePluginAndTheCallback) {
     EXPECT_EQ(plugin.error().code, ErrorCode::kRefused);
     EXPECT_NE(plugin.error().message.find("plugin \"t\" (test.wasm): " + std::string(Name(callback)) + " returned false"), std::string::npos)
         << plugin.error().message;
+  }
+}
+
+TEST(Lifecycle, ATrapOfTheFirstContextSpeaksOfTheRootId) {
+  Guest guest;
+  guest.On(kOnContextCreate, "unreachable");
+  FakeWorld world;
+  for (const auto& [root_id, part] : {std::pair("", "needs that name: root_id=, --root-id\n"), {"other", "is there a plugin of this root_id=?\n"}}) {
+    PluginSpec spec = SpecNamed("t");
+    spec.root_id = root_id;
+    auto plugin = Load(guest, world, spec);
+    ASSERT_FALSE(plugin);
+    EXPECT_EQ(plugin.error().code, ErrorCode::kTrapped);
+    EXPECT_NE(plugin.error().message.find(part), std::string::npos) << plugin.error().message;
   }
 }
 
@@ -434,7 +448,7 @@ TEST(Lifecycle, TicksOfADeadInstanceEndWithIt) {
 
 TEST(Lifecycle, LastWordsLeaveNothingBehind) {
   const std::string ask = Guest::Do("(call $proxy_set_tick_period_milliseconds (i32.const 250))");
-  for (Callback callback : {kOnDone, kOnLog, kOnDelete}) {
+  for (Callback callback : {kOnDone, kOnDelete}) {
     for (const char* end : {"", "unreachable"}) {
       Guest guest;
       guest.On(callback, ask + Guest::Do("(call $proxy_register_shared_queue " + guest.S("q") + " (i32.const 512))") + end, "(i32.const 1)");

@@ -7,12 +7,12 @@ constexpr engine::ValType kI32s[2] = {engine::ValType::kI32, engine::ValType::kI
 wasi::WasiContext WasiContextOf(const PluginSpec& spec, Host& host) {
   return {.log = host.log,
           .clock = host.for_guests(),
-          .random = host.random,
           .plugin = spec.name,
           .environment = spec.environment,
           .stderr_level = spec.stderr_level,
           .line_bytes_max = spec.limits.log_line_bytes,
-          .random_bytes_max = spec.limits.random_bytes};
+          .random_bytes_max = spec.limits.random_bytes,
+          .random = host.random};
 }
 }  // namespace
 
@@ -32,9 +32,9 @@ void Vm::SwitchTo(Core* core) {
   if (core != nullptr) wasi_.set_plugin(core->spec.name);
 }
 
-Error Vm::Trapped(const Core& core, std::string_view where) const {
+Error Vm::Trapped(const Core& core, std::string_view where, std::string_view remedy) const {
   const engine::Trap& trap = instance_->trap();
-  std::string message = core.prefix() + std::string(where) + ": " + trap.message;
+  std::string message = core.prefix() + std::string(where) + ": " + trap.message + std::string(remedy);
   if (!trap.backtrace.empty()) message += "\n" + trap.backtrace;
   return {ErrorCode::kTrapped, std::move(message)};
 }
@@ -110,7 +110,12 @@ Result<void> Vm::Configure(Core& core) {
   const uint32_t id = TakeContextId();
   if (id == 0) return Error{ErrorCode::kLimit, core.prefix() + "the instance that it shares has used all context ids"};
   core.root_context = id;
-  if (!Call(core, Callback::kOnContextCreate, nullptr, nullptr, id, 0)) return Trapped(core, Name(Callback::kOnContextCreate));
+  if (!Call(core, Callback::kOnContextCreate, nullptr, nullptr, id, 0)) {
+    // The AssemblyScript SDK aborts here when nothing was registered under the root id.
+    return Trapped(core, Name(Callback::kOnContextCreate),
+                   spec.root_id.empty() ? "; its log lines above may say why. A plugin that is registered under a name needs that name: root_id=, --root-id"
+                                        : "; its log lines above may say why: is there a plugin of this root_id=?");
+  }
   struct Step {
     Callback callback;
     size_t bytes;
@@ -135,8 +140,8 @@ bool Vm::Remove(Core& core) {
   const uint32_t id = core.root_context;
   if (id == 0) return true;
   uint32_t done = 1;
-  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnLog, nullptr, nullptr, id) &&
-                     Call(core, Callback::kOnDelete, nullptr, nullptr, id);
+  // No on_log: Envoy calls it for streams alone, and the AssemblyScript SDK aborts on it for any other context.
+  const bool alive = Call(core, Callback::kOnDone, nullptr, &done, id) && Call(core, Callback::kOnDelete, nullptr, nullptr, id);
   callouts_.CancelOf(core);
   SwitchTo(nullptr);
   return alive;

@@ -23,7 +23,7 @@ class Vm {
   Result<void> Start(Core& first);
   /// A plugin context with on_vm_start and on_configure. An error, and alive(): the plugin refused; Remove it.
   Result<void> Add(Core& core);
-  /// on_done, on_log, on_delete of its plugin context; its calls are cancelled. It has no other context. False: the instance is dead.
+  /// on_done, on_delete of its plugin context; its calls are cancelled. It has no other context. False: the instance is dead.
   bool Remove(Core& core);
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
@@ -73,7 +73,7 @@ class Vm {
   Result<void> FindAllocator();
   Result<void> Configure(Core& core);
   /// `error` with the trap that ended the instance.
-  Error Trapped(const Core& core, std::string_view where) const;
+  Error Trapped(const Core& core, std::string_view where, std::string_view remedy = {}) const;
 
   engine::Linked& linked_;
   const PluginSpec& spec_;

@@ -9,6 +9,8 @@ namespace weir::suite {
 namespace {
 
 constexpr size_t kRandomPieceMax = 4096;  // bytes; small bodies are cut smaller
+constexpr uint64_t kRandomCuts = 6;        // runs of any_chunking beside one byte at a time
+constexpr uint64_t kByteByByteMax = 4096;  // bytes of the bodies of a case that is also run byte by byte
 
 Result<Chunking> PlanOf(const pb::Test& test, const std::optional<Chunking>& instead) {
   if (instead) return *instead;
@@ -54,8 +56,18 @@ std::vector<std::string> Cut(std::string_view body, const Chunking& chunking) {
   return pieces;
 }
 
+std::vector<std::string> CutAt(std::string_view body, const google::protobuf::RepeatedField<uint32_t>& sizes) {
+  std::vector<std::string> pieces;
+  for (const uint32_t size : sizes) {
+    pieces.emplace_back(body.substr(0, size));
+    body.remove_prefix(pieces.back().size());
+  }
+  if (!body.empty() || pieces.empty()) pieces.emplace_back(body);
+  return pieces;
+}
+
 CaseInput::CaseInput(const CaseWorld& world, const pb::Test& test, const std::optional<Chunking>& chunking)
-    : world_(world), chunking_(PlanOf(test, chunking)) {}
+    : world_(world), chunking_(PlanOf(test, chunking)), instead_(chunking.has_value()) {}
 
 // File beats content beats header, as in the tester.
 Result<HeaderList> CaseInput::Headers(const pb::Input& input, Direction direction) const {
@@ -84,13 +96,43 @@ Result<std::vector<std::vector<std::string>>> CaseInput::Bodies(const google::pr
   }
   for (const pb::Invocation& invocation : all) {
     WEIR_TRY(const std::string body, Body(invocation.input()));
-    bodies.push_back(Cut(body, *chunking_));
+    if (instead_ || invocation.chunk_bytes().empty()) {
+      bodies.push_back(Cut(body, *chunking_));
+    } else if (chunking_->kind != Chunking::Kind::kWhole) {
+      return Error{ErrorCode::kInvalidArgument, "chunk_bytes and a plan of the whole case (num_chunks, chunk_size): keep one"};
+    } else {
+      bodies.push_back(CutAt(body, invocation.chunk_bytes()));
+    }
   }
   return bodies;
 }
 
 CaseOutcome RunCase(const CaseWorld& world, const pb::Test& test, const std::optional<Chunking>& chunking) {
   return UsesExtensions(test) ? RunOnWeir(world, test, chunking) : RunAsTester(world, test, chunking);
+}
+
+// The same case with its bodies cut otherwise, until one differs.
+CaseOutcome RunWhole(const CaseWorld& world, const pb::Test& test, bool any_chunking) {
+  CaseOutcome outcome = RunCase(world, test);
+  const bool again = (any_chunking || test.any_chunking()) && outcome.failures.empty();
+  const uint64_t bytes = again ? RechunkBytes(test, world.file.folder) : 0;
+  if (bytes == 0) return outcome;
+  std::vector<Chunking> cuts = {{Chunking::Kind::kWhole, 0}};
+  if (bytes <= kByteByByteMax) cuts.push_back({Chunking::Kind::kSize, 1});
+  for (uint64_t seed = 1; seed <= kRandomCuts; ++seed) cuts.push_back({Chunking::Kind::kRandom, seed});
+  const auto has_plan = [](const pb::Invocation& body) { return !body.chunk_bytes().empty(); };
+  const bool own_plan = test.body_chunking_plan_case() != pb::Test::BODY_CHUNKING_PLAN_NOT_SET ||
+                        std::any_of(test.request_body().begin(), test.request_body().end(), has_plan) ||
+                        std::any_of(test.response_body().begin(), test.response_body().end(), has_plan);
+  for (size_t i = own_plan ? 0 : 1; i < cuts.size(); ++i) {
+    const CaseOutcome other = RunCase(world, test, cuts[i]);
+    Failures differences = Compare(outcome, other, cuts[i]);
+    if (differences.empty()) continue;
+    outcome.failures = std::move(differences);
+    outcome.plugin_fault = other.plugin_fault;
+    break;
+  }
+  return outcome;
 }
 
 uint64_t RechunkBytes(const pb::Test& test, const std::string& folder) {
@@ -103,7 +145,7 @@ uint64_t RechunkBytes(const pb::Test& test, const std::string& folder) {
       const auto file = input.file().empty() ? Result<std::string>(std::string()) : ReadBeside(folder, input.file());
       const uint64_t bytes = input.file().empty() ? input.content().size() : file ? file->size() : 0;
       all += bytes;
-      cuts = cuts || bytes > 1;
+      cuts = cuts || bytes > 1 || invocation.chunk_bytes_size() > 1;
     }
   }
   return cuts ? all : 0;

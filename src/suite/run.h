@@ -13,6 +13,7 @@
 #include "suite/read.h"
 #include "weir/engine.h"
 #include "weir/plugin.h"
+#include "weir/witness.h"
 
 namespace weir::suite {
 
@@ -25,6 +26,8 @@ struct Chunking {
 };
 /// The pieces in order. kCount: size / n bytes each, the last takes the rest. An empty body is one empty piece.
 std::vector<std::string> Cut(std::string_view body, const Chunking& chunking);
+/// Pieces of these sizes, and what is left as the last one. A size past the end takes what is there: 0 at the end is an empty last piece.
+std::vector<std::string> CutAt(std::string_view body, const google::protobuf::RepeatedField<uint32_t>& sizes);
 
 /// A module and what it is started with.
 struct PluginSource {
@@ -43,6 +46,7 @@ struct CaseWorld {
   uint64_t time_ns = 1'000'000;          ///< where the clock stands; never 0: Go's runtime refuses to start
   /// Compiled, or from a cache; the error names the file.
   std::function<Result<std::shared_ptr<const Module>>(const std::string& path)> load;
+  Witness* witness = nullptr;            ///< of cases on Weir's host
 };
 
 /// What a phase left behind, to compare runs with other chunks by.
@@ -56,12 +60,19 @@ struct CaseOutcome {
   Failures failures;
   std::vector<PhaseRecord> phases;
   std::vector<std::string> log;  ///< every line of the plugins, whatever the phase
+  /// On Weir's host, a plugin that failed: where, and why with a backtrace, a line each.
+  struct PluginFault {
+    std::string phase, why;
+  };
+  std::optional<PluginFault> plugin_fault;
 };
 
 /// Runs it as the tester would, or, with fields of Weir's own, on Weir's host. `chunking`: in place of the case's own plan.
 CaseOutcome RunCase(const CaseWorld& world, const pb::Test& test, const std::optional<Chunking>& chunking = {});
 /// What differs between two runs of a case that differ in their chunks alone.
 Failures Compare(const CaseOutcome& one, const CaseOutcome& other, const Chunking& chunking);
+/// RunCase; and where it passes and `any_chunking` (or the case) wants it, again with its bodies cut otherwise, until one run differs.
+CaseOutcome RunWhole(const CaseWorld& world, const pb::Test& test, bool any_chunking);
 /// Bytes of its bodies, where they may be cut another way: one a direction, with more than one byte. Else 0.
 uint64_t RechunkBytes(const pb::Test& test, const std::string& folder);
 
@@ -78,6 +89,7 @@ class CaseInput {
  private:
   const CaseWorld& world_;
   Result<Chunking> chunking_;
+  bool instead_;  ///< of the case's own plan
 };
 
 /// The two hosts.

@@ -20,8 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using SharedModule = std::shared_ptr<const Module>;
 
-constexpr uint64_t kRandomCuts = 6;      // runs of --any-chunking beside one byte at a time
-constexpr uint64_t kByteByByteMax = 4096;  // bytes of the bodies of a case that is also run byte by byte
 constexpr uint64_t kEpochOffsetNs = 1'000'000;
 constexpr uint64_t kTimeMaxSecs = uint64_t{INT64_MAX} / 1'000'000'000;
 constexpr std::string_view kLevels[] = {"UNDEFINED", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"};
@@ -214,29 +212,12 @@ class Runner {
 
   void RunOne(const Work& work, const pb::Test& test, CaseReport* out) {
     const auto begin = Clock::now();
-    CaseOutcome outcome = RunCase(*work.world, test);
-    if (options_.any_chunking && outcome.failures.empty()) Rechunk(*work.world, test, &outcome);
+    CaseOutcome outcome = RunWhole(*work.world, test, options_.any_chunking);
     out->failures = std::move(outcome.failures);
     out->result = out->failures.empty() ? CaseReport::Result::kPassed : CaseReport::Result::kFailed;
     out->log = std::move(outcome.log);
     out->seconds = Since(begin);
     if (!work.log_path.empty()) WriteLog(work.log_path, *out);
-  }
-
-  /// The same case with its bodies cut otherwise, until one differs.
-  static void Rechunk(const CaseWorld& world, const pb::Test& test, CaseOutcome* outcome) {
-    const uint64_t bytes = RechunkBytes(test, world.file.folder);
-    if (bytes == 0) return;
-    std::vector<Chunking> cuts;
-    if (bytes <= kByteByByteMax) cuts.push_back({Chunking::Kind::kSize, 1});
-    for (uint64_t seed = 1; seed <= kRandomCuts; ++seed) cuts.push_back({Chunking::Kind::kRandom, seed});
-    for (const Chunking& cut : cuts) {
-      const CaseOutcome again = RunCase(world, test, cut);
-      Failures differences = Compare(*outcome, again, cut);
-      if (differences.empty()) continue;
-      outcome->failures = std::move(differences);
-      return;
-    }
   }
 
   void WriteLog(const std::string& path, const CaseReport& one) {

@@ -12,6 +12,9 @@
 
 namespace weir::suite {
 
+/// A callback's limit where nothing else is said: machines that run tests are busy, and what is measured is a loop's absence.
+inline constexpr uint32_t kTestTimeoutMs = 2000;
+
 /// A plugin, its configuration and the suites it is tested with. Paths as they were given.
 struct Batch {
   std::string plugin;  ///< empty: the suite's env or its cases name it

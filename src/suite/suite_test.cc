@@ -77,6 +77,16 @@ TEST(Cut, Sized) {
   EXPECT_EQ(Cut("1234", {Chunking::Kind::kSize, 9}), (Pieces{"1234"}));
   EXPECT_EQ(Cut("1234", {}), (Pieces{"1234"}));
 }
+TEST(Cut, AtSizes) {
+  const auto cut = [](const std::string& body, std::initializer_list<uint32_t> sizes) { return CutAt(body, {sizes.begin(), sizes.end()}); };
+  EXPECT_EQ(cut("12345", {}), (Pieces{"12345"}));
+  EXPECT_EQ(cut("12345", {2}), (Pieces{"12", "345"}));
+  EXPECT_EQ(cut("12345", {2, 3}), (Pieces{"12", "345"})) << "nothing is left";
+  EXPECT_EQ(cut("12345", {5, 0}), (Pieces{"12345", ""})) << "the end by itself";
+  EXPECT_EQ(cut("12345", {1, 0, 9}), (Pieces{"1", "", "2345"}));
+  EXPECT_EQ(cut("", {}), (Pieces{""}));
+  EXPECT_EQ(cut("", {3}), (Pieces{""}));
+}
 TEST(Cut, RandomLosesNothingAndRepeats) {
   std::string body(10'000, 'x');
   for (size_t i = 0; i < body.size(); ++i) body[i] = char('a' + i % 26);
@@ -113,6 +123,14 @@ TEST(Read, BothFormsGiveTheSame) {
   ASSERT_TRUE(text) << text.error().message;
   ASSERT_TRUE(yaml) << yaml.error().message;
   EXPECT_EQ(text->suite.SerializeAsString(), yaml->suite.SerializeAsString());
+}
+TEST(Read, BytesInYaml) {
+  const auto yaml = ParseYaml("test: [{request_body: [{input: {content: !!binary \"/wBh\"}}]}]", "s.yaml");
+  ASSERT_TRUE(yaml) << yaml.error().message;
+  EXPECT_EQ(yaml->suite.test(0).request_body(0).input().content(), std::string("\xff\0a", 3));
+  const auto bad = ParseYaml("test: [{request_body: [{input: {content: !!binary \"?\"}}]}]", "s.yaml");
+  ASSERT_FALSE(bad);
+  EXPECT_NE(bad.error().message.find("base64"), std::string::npos) << bad.error().message;
 }
 TEST(Read, OwnFieldsAreFoundAtEveryDepth) {
   const auto uses = [](const std::string& fields) {

@@ -74,6 +74,7 @@ class WeirRun {
   /// A plugin failed: what the case expects, or its end. False, always.
   bool Dead(std::string_view phase, const std::string& why) {
     over_ = true;
+    outcome_.plugin_fault = {std::string(phase), why};
     PhaseCheck check = Check(phase);
     if (test_.has_trap()) {
       const std::string trap[] = {why};
@@ -137,7 +138,10 @@ class WeirRun {
       }
     }
     if (!Side("stream_init", test_.stream_init(), 0)) return;
-    if (!Message(Direction::kRequest) || !Message(Direction::kResponse)) return;
+    if (!Message(Direction::kRequest)) return;
+    const bool waits = test_.has_request_headers() && stream_->paused(Direction::kRequest) && !stream_->local() && !stream_->reset();
+    if (!(waits && test_.no_trap()) && !Message(Direction::kResponse)) return;
+    RecordMessages();
     stream_->Finish();
     Side("stream_destroy", test_.stream_destroy(), 0);
   }
@@ -174,6 +178,19 @@ class WeirRun {
       stream_->FeedTrailers(direction);
     };
     return Phase(name + "trailers", invocation, direction, request ? HeaderMapKind::kRequestTrailers : HeaderMapKind::kResponseTrailers, feed, true);
+  }
+
+  /// What went on in the end, to compare runs by: a body callback may have changed headers. Of a local reply its phase has it.
+  void RecordMessages() {
+    if (stream_->local() || stream_->reset()) return;
+    for (const Direction direction : {Direction::kRequest, Direction::kResponse}) {
+      const bool request = direction == Direction::kRequest;
+      if (!(request ? test_.has_request_headers() : test_.has_response_headers()) || stream_->paused(direction)) continue;
+      const HttpMessage& message = request ? stream_->request() : stream_->response();
+      PhaseRecord record{request ? "request" : "response", {.headers = Folded(message.headers), .body = message.BodyText()}};
+      for (const auto& [name, value] : Folded(message.trailers)) record.result.headers.emplace_back("trailer " + name, value);
+      outcome_.phases.push_back(std::move(record));
+    }
   }
 
   bool StartResponse(const pb::Invocation& invocation) {

@@ -39,6 +39,8 @@ WeirWorld::WeirWorld(const CaseWorld& world, const pb::Test& test) : world_(worl
   constexpr uint64_t kTraceBytesMax = 16 << 20;
   host_.set_trace_bytes_max(kTraceBytesMax);
   host_.clock().set_start_realtime_ns(world.time_ns);
+  host_.set_random_seed(1);  // a case gives the same in every run
+  host_.host().witness = world.witness;
 }
 
 Result<void> WeirWorld::Start() {

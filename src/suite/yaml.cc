@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/nearest_name.h"
+#include "host/grpc_wire.h"
 #include "suite/read.h"
 
 // yaml-cpp throws, and so does this file inside: ParseYaml catches all of it.
@@ -15,6 +16,7 @@ namespace {
 namespace gp = google::protobuf;
 using Field = gp::FieldDescriptor;
 
+constexpr std::string_view kBinaryTag = "tag:yaml.org,2002:binary";
 constexpr int kDepthMax = 64;  // aliases may make a document that has no end
 
 struct Fault {
@@ -73,6 +75,13 @@ class Reader {
     return number;
   }
 
+  /// Bytes that are no text: !!binary, in base64.
+  static std::string Binary(const YAML::Node& node) {
+    auto bytes = DecodeBase64(node.Scalar());
+    if (!bytes) throw Fault{node.Mark(), "!!binary is followed by base64"};
+    return *std::move(bytes);
+  }
+
   void Scalar(const YAML::Node& node, gp::Message* message, const Field& field) {
     if (!node.IsScalar() && !node.IsNull()) throw Fault{node.Mark(), "\"" + field.name() + "\" is one value"};
     const gp::Reflection& to = *message->GetReflection();
@@ -81,7 +90,7 @@ class Reader {
     using R = gp::Reflection;
     switch (field.cpp_type()) {
       case Field::CPPTYPE_STRING: {
-        const std::string text = node.IsNull() ? "" : node.Scalar();
+        const std::string text = node.IsNull() ? "" : node.Tag() == kBinaryTag ? Binary(node) : node.Scalar();
         many ? to.AddString(message, &field, text) : to.SetString(message, &field, text);
         return;
       }

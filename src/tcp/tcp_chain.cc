@@ -189,23 +189,12 @@ void TcpChain::PassData(TcpSide side, size_t place, std::string_view bytes, std:
     if (std::exchange(gate.connection_waits, false)) PassConnection(place + 1);
     if (outcome_ == Outcome::kFailed || (outcome_ == Outcome::kClosing && !connected_)) return;
   }
-  Emit(side, bytes, owner, end, out);
-}
-
-/// Appends `bytes` to what the gate holds; moves where it can.
-void TcpChain::TakeIn(Gate& gate, std::string_view bytes, std::string* owner) {
-  if (owner == &gate.held) return;
-  if (owner && gate.held.empty()) {
-    gate.held = std::move(*owner);
-  } else {
-    gate.held.append(bytes);
-  }
-  if (owner) owner->clear();
+  Leave(side, bytes, owner, end, out);
 }
 
 /// Keeps the bytes in a paused gate. False: the gate is full and lets go (OnBufferFull::kRelease): everything held goes on.
 bool TcpChain::Hold(Slot& slot, Gate& gate, std::string_view bytes, std::string* owner, EndOfStream end) {
-  TakeIn(gate, bytes, owner);
+  gate.TakeIn(bytes, owner);
   gate.paused = true;
   if (end == EndOfStream::kYes) gate.end_wait = true;
   const PluginSpec& spec = slot.plugin_.spec();
@@ -222,13 +211,7 @@ bool TcpChain::Hold(Slot& slot, Gate& gate, std::string_view bytes, std::string*
 /// One data event. True: `*bytes` and `*owner` are what goes on. False: held, or the outcome is set.
 bool TcpChain::Show(Slot& slot, TcpSide side, std::string_view* bytes, std::string** owner, EndOfStream end) {
   Gate& gate = slot.gate(side);
-  gate.borrowed = gate.held.empty() && *owner != &gate.held;
-  if (gate.borrowed) {
-    gate.chunk = *bytes;
-  } else {
-    TakeIn(gate, *bytes, *owner);
-  }
-  gate.shown_bytes = gate.borrowed ? bytes->size() : gate.held.size();
+  gate.Show(*bytes, *owner);
   gate.unseen = false;
   gate.deciding = gate.in_data = true;
   const Decision decision = Decide(slot, gate, slot.filter_->OnData(side, gate.shown_bytes, end));
@@ -249,23 +232,9 @@ bool TcpChain::Show(Slot& slot, TcpSide side, std::string_view* bytes, std::stri
   return true;
 }
 
-void TcpChain::Emit(TcpSide side, std::string_view bytes, std::string* owner, EndOfStream end, DataOut* out) {
-  if (owner) {
-    if (out->bytes.empty()) {
-      out->bytes = std::move(*owner);
-    } else {
-      out->bytes.append(bytes);
-    }
-    owner->clear();
-  } else if (out->bytes.empty()) {
-    out->unchanged = true;
-  } else {
-    out->bytes.append(bytes);
-  }
-  if (end == EndOfStream::kYes) {
-    out->end = EndOfStream::kYes;
-    over(side) = true;
-  }
+void TcpChain::Leave(TcpSide side, std::string_view bytes, std::string* owner, EndOfStream end, DataOut* out) {
+  Emit(bytes, owner, end, out);
+  if (end == EndOfStream::kYes) over(side) = true;
 }
 
 /// Lets everything go on that waits in one gate.

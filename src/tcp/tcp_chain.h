@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/chain_parts.h"
 #include "weir/plugin.h"
 #include "weir/tcp.h"
 
@@ -77,13 +78,9 @@ class TcpChain {
 
  private:
   /// One filter on one side.
-  struct Gate {
-    std::string held;        ///< bytes that wait here; in an event the chunk too, once it is not `borrowed`
-    std::string_view chunk;  ///< of the current event, while `borrowed`
-    size_t shown_bytes = 0;  ///< size of the data when the current event began: bounds ReplaceData
+  struct Gate : HeldBytes {
     bool deciding = false;   ///< an event of this gate is being answered
     bool in_data = false;    ///< ... and it is a data event
-    bool borrowed = false;   ///< ... whose data is `chunk`, not `held`
     bool paused = false;
     bool resumed = false;    ///< Resume came; acted on at the next event or Continue
     bool connection_waits = false;  ///< paused in OnNewConnection (downstream only)
@@ -106,7 +103,7 @@ class TcpChain {
     void Close(TcpSide side) override;
     std::optional<PropertyValue> property(Property property) override;
     std::optional<std::string> custom_property(std::string_view path) override;
-    std::vector<std::pair<std::string, std::string>> custom_properties() override { return chain_.custom_; }
+    std::vector<std::pair<std::string, std::string>> custom_properties() override { return chain_.custom_.all(); }
     bool SetCustomProperty(std::string_view path, std::string_view value) override;
     void Fail() override;
 
@@ -136,8 +133,7 @@ class TcpChain {
   void PassData(TcpSide side, size_t place, std::string_view bytes, std::string* owner, EndOfStream end, DataOut* out);
   bool Show(Slot& slot, TcpSide side, std::string_view* bytes, std::string** owner, EndOfStream end);
   bool Hold(Slot& slot, Gate& gate, std::string_view bytes, std::string* owner, EndOfStream end);
-  static void TakeIn(Gate& gate, std::string_view bytes, std::string* owner);
-  void Emit(TcpSide side, std::string_view bytes, std::string* owner, EndOfStream end, DataOut* out);
+  void Leave(TcpSide side, std::string_view bytes, std::string* owner, EndOfStream end, DataOut* out);
   void Release(TcpSide side, size_t place, DataOut* out);
   void ReleaseResumed(TcpSide side, DataOut* out);
   TcpVerdict Settle(TcpSide side, bool was_connected, DataOut* out);
@@ -158,8 +154,7 @@ class TcpChain {
   bool made_ = false;         ///< all filters are there
   bool busy_ = false;  ///< inside an event: what is recorded comes out as its verdict, without a Wake
   bool finished_ = false;
-  std::vector<std::pair<std::string, std::string>> custom_;  ///< properties set by plugins, shared along the chain
-  size_t custom_bytes_ = 0;
+  CustomProperties custom_;
 };
 
 }  // namespace weir

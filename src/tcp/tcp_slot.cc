@@ -6,8 +6,6 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kVariablePrefix = "ngx.";
-
 struct Note {
   std::string_view name, text;
 };
@@ -24,11 +22,6 @@ constexpr Note kNotes[] = {
 };
 static_assert(std::size(kNotes) == static_cast<size_t>(TcpNote::kPropertyRefused) + 1);
 
-bool IsKnownProperty(std::string_view path) {
-  std::string_view name;
-  return FindProperty(path, &name) != nullptr;
-}
-
 }  // namespace
 
 std::string_view Describe(TcpNote note) { return kNotes[static_cast<size_t>(note)].text; }
@@ -36,31 +29,21 @@ std::string_view Name(TcpNote note) { return kNotes[static_cast<size_t>(note)].n
 
 std::optional<std::string_view> TcpChain::Slot::data(TcpSide side) {
   const Gate& gate = this->gate(side);
-  if (gate.in_data && gate.borrowed) return gate.chunk;
-  if (gate.in_data || gate.paused) return std::string_view(gate.held);
-  return std::nullopt;
+  if (!gate.in_data && !gate.paused) return std::nullopt;
+  return gate.bytes();
 }
 
 bool TcpChain::Slot::ReplaceData(TcpSide side, size_t start, size_t size, std::string_view bytes) {
   Gate& gate = this->gate(side);
-  const std::optional<std::string_view> old = data(side);
-  if (!old || chain_.finished_) return false;
-  start = std::min(start, old->size());
-  size = std::min(size, old->size() - start);
+  if (chain_.finished_ || (!gate.in_data && !gate.paused)) return false;
   const size_t shown = gate.in_data ? gate.shown_bytes : 0;
-  const size_t after = old->size() - size + bytes.size();
+  const size_t after = gate.SizeAfter(start, size, bytes.size());
   const PluginSpec& spec = plugin_.spec();
-  if (after > old->size() && after > shown + chain_.held_bytes_max(*this)) {
+  if (after > gate.bytes().size() && after > shown + chain_.held_bytes_max(*this)) {
     chain_.exchange_.OnNote(TcpNote::kReplaceRefused, spec.name);
     return false;
   }
-  if (gate.in_data && gate.borrowed) {
-    gate.held.reserve(after);
-    gate.held.append(old->substr(0, start)).append(bytes).append(old->substr(start + size));
-    gate.borrowed = false;
-  } else {
-    gate.held.replace(start, size, bytes);
-  }
+  gate.Replace(start, size, bytes);
   return true;
 }
 
@@ -76,31 +59,16 @@ void TcpChain::Slot::Close(TcpSide) { chain_.Record(Outcome::kClosing); }
 std::optional<PropertyValue> TcpChain::Slot::property(Property property) { return chain_.exchange_.property(property); }
 
 std::optional<std::string> TcpChain::Slot::custom_property(std::string_view path) {
-  for (const auto& [key, value] : chain_.custom_) {
-    if (key == path) return value;
-  }
-  return chain_.exchange_.variable(path);
+  std::optional<std::string> found = chain_.custom_.Find(path);
+  return found ? found : chain_.exchange_.variable(path);
 }
 
 bool TcpChain::Slot::SetCustomProperty(std::string_view path, std::string_view value) {
-  if (chain_.finished_ || IsKnownProperty(path)) return false;
+  if (chain_.finished_) return false;
   if (path.starts_with(kVariablePrefix)) return chain_.exchange_.SetVariable(path, value);
-  auto& custom = chain_.custom_;
-  const auto found = std::find_if(custom.begin(), custom.end(), [&](const auto& entry) { return entry.first == path; });
-  const size_t before = found != custom.end() ? path.size() + found->second.size() : 0;
-  const size_t after = chain_.custom_bytes_ - before + path.size() + value.size();
-  const PluginSpec& spec = plugin_.spec();
-  if (after > spec.limits.property_bytes) {
-    chain_.exchange_.OnNote(TcpNote::kPropertyRefused, spec.name);
-    return false;
-  }
-  chain_.custom_bytes_ = after;
-  if (found != custom.end()) {
-    found->second = value;
-  } else {
-    custom.emplace_back(path, value);
-  }
-  return true;
+  const auto done = chain_.custom_.Put(path, value, plugin_.spec().limits.property_bytes);
+  if (done == CustomProperties::Set::kTooMuch) chain_.exchange_.OnNote(TcpNote::kPropertyRefused, plugin_.spec().name);
+  return done == CustomProperties::Set::kDone;
 }
 
 void TcpChain::Slot::Fail() {

@@ -72,9 +72,9 @@ uint64_t RecordedHost::MonotonicNs() {
   return now_ns;
 }
 
-void RecordedHost::Fill(uint8_t* bytes, size_t size) {
-  plugin_.FillRandom(real_.random, bytes, size);
-  if (on()) Note({"random", Number(size)}, {std::string(reinterpret_cast<const char*>(bytes), size)});
+void RecordedHost::Fill(std::span<uint8_t> bytes) {
+  plugin_.FillRandom(real_.random, bytes);
+  if (on()) Note({"random", Number(bytes.size())}, {std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())});
 }
 
 // ---- shared data

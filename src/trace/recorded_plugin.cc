@@ -65,13 +65,11 @@ Result<void> RecordedPlugin::Load(const Recorder::Loader& load) {
   return {};
 }
 
-void RecordedPlugin::FillRandom(Random* random, uint8_t* bytes, size_t size) {
-  if (random != nullptr) return random->Fill(bytes, size);
-  while (size > 0) {
-    const ssize_t got = getrandom(bytes, size, 0);
-    if (got <= 0) continue;
-    bytes += got;
-    size -= static_cast<size_t>(got);
+void RecordedPlugin::FillRandom(RandomSource* random, std::span<uint8_t> bytes) {
+  if (random != nullptr) return random->Fill(bytes);
+  while (!bytes.empty()) {
+    const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+    if (got > 0) bytes = bytes.subspan(static_cast<size_t>(got));
   }
 }
 

@@ -13,7 +13,7 @@ namespace weir::trace {
 class RecordedPlugin;
 
 /// The services as the plugin sees them. A note is taken while an event is on.
-class RecordedHost final : public Log, public Clock, public Random, public SharedData, public Queues, public Metrics, public Timers, public Calls, public CallEvents {
+class RecordedHost final : public Log, public Clock, public RandomSource, public SharedData, public Queues, public Metrics, public Timers, public Calls, public CallEvents {
  public:
   RecordedHost(RecordedPlugin& plugin, Host& real);
   Host& host() { return host_; }
@@ -22,7 +22,7 @@ class RecordedHost final : public Log, public Clock, public Random, public Share
   void Write(LogLevel level, std::string_view plugin, std::string_view line) override;
   uint64_t RealtimeNs() override;
   uint64_t MonotonicNs() override;
-  void Fill(uint8_t* bytes, size_t size) override;
+  void Fill(std::span<uint8_t> bytes) override;
 
   std::optional<Entry> Get(std::string_view space, std::string_view key) override;
   StoreStatus Set(std::string_view space, std::string_view key, std::string_view value, uint32_t cas) override;
@@ -115,7 +115,7 @@ class RecordedPlugin final : public Plugin {
   LogLevel level() const { return host_.level(); }
   bool call_numbers_are_tokens() const { return recorder_.call_numbers_are_tokens_; }
   /// null: the system's.
-  static void FillRandom(Random* random, uint8_t* bytes, size_t size);
+  static void FillRandom(RandomSource* random, std::span<uint8_t> bytes);
 
   /// The start with what was of no request since.
   struct Start {

@@ -103,11 +103,11 @@ uint64_t ReplayWorld::MonotonicNs() {
   return monotonic_ns_;
 }
 
-void ReplayWorld::Fill(uint8_t* bytes, size_t size) {
-  const Call* call = Take({"random", Number(size)});
+void ReplayWorld::Fill(std::span<uint8_t> bytes) {
+  const Call* call = Take({"random", Number(bytes.size())});
   const std::string known = call != nullptr ? At(call->answer, 0) : std::string();
-  std::memset(bytes, 0, size);
-  std::copy_n(known.begin(), std::min(size, known.size()), bytes);
+  std::fill(bytes.begin(), bytes.end(), uint8_t{0});
+  std::copy_n(known.begin(), std::min(bytes.size(), known.size()), bytes.begin());
 }
 
 std::optional<SharedData::Entry> ReplayWorld::Get(std::string_view space, std::string_view key) {

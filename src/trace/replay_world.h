@@ -37,7 +37,7 @@ class Answers {
 };
 
 /// The services. What the record does not know is answered from memory, where what the plugin writes goes too.
-class ReplayWorld final : public Log, public Clock, public Random, public SharedData, public Queues, public Metrics, public Timers, public Calls {
+class ReplayWorld final : public Log, public Clock, public RandomSource, public SharedData, public Queues, public Metrics, public Timers, public Calls {
  public:
   ReplayWorld();
   Host& host() { return host_; }
@@ -52,7 +52,7 @@ class ReplayWorld final : public Log, public Clock, public Random, public Shared
   LogLevel level() const override { return level_; }
   uint64_t RealtimeNs() override;
   uint64_t MonotonicNs() override;
-  void Fill(uint8_t* bytes, size_t size) override;
+  void Fill(std::span<uint8_t> bytes) override;
   std::optional<Entry> Get(std::string_view space, std::string_view key) override;
   StoreStatus Set(std::string_view space, std::string_view key, std::string_view value, uint32_t cas) override;
   StoreStatus Delete(std::string_view space, std::string_view key, uint32_t cas) override;

@@ -15,13 +15,13 @@ namespace weir::wasi {
 struct WasiContext {
   Log& log;
   Clock& clock;
-  Random* random = nullptr;  ///< null: the system's
   std::string_view plugin;  ///< name, for the log
   std::span<const std::pair<std::string, std::string>> environment;  ///< all that the plugin sees; never the process's own
   LogLevel stdout_level = LogLevel::kInfo;
   LogLevel stderr_level = LogLevel::kError;
   uint32_t line_bytes_max = 8192;             ///< Limits::log_line_bytes
   uint64_t random_bytes_max = 64ull << 10;    ///< Limits::random_bytes
+  RandomSource* random = nullptr;             ///< Host::random
 };
 
 }  // namespace weir::wasi

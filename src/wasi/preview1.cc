@@ -35,10 +35,7 @@ Answer<uint64_t> Preview1::ClockTimeGet(ClockId clock, uint64_t) {
 
 Errno Preview1::RandomGet(std::span<uint8_t> bytes) {
   if (bytes.size() > context_.random_bytes_max) return Errno::kInval;
-  if (context_.random != nullptr) [[unlikely]] {
-    context_.random->Fill(bytes.data(), bytes.size());
-    return Errno::kSuccess;
-  }
+  if (context_.random != nullptr) return context_.random->Fill(bytes), Errno::kSuccess;
   while (!bytes.empty()) {
     const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
     if (got < 0 && errno == EINTR) continue;

@@ -49,7 +49,7 @@ class Help(Case):
         code, out, err = weir("--help")
         self.assertEqual((code, err), (0, ""))
         self.assertLess(out.index("weir run --plugin"), out.index("Usage:"))
-        for command in ("run", "inspect", "check", "test", "request", "bench", "conformance", "trace", "completion", "man", "help"):
+        for command in ("run", "inspect", "check", "test", "request", "bench", "fuzz", "conformance", "trace", "completion", "man", "help"):
             self.assertRegex(out, rf"(?m)^  {command} ")
             self.assertEqual(weir(command, "--help")[0], 0)
 
@@ -175,6 +175,12 @@ class Inspect(Case):
                           (utf16, "Proxy-Wasm AssemblyScript SDK (solo-io)"), ("x/proxy-wasm-x/src/", None), ("abc", None)):
             found = json.loads(weir("inspect", self.wasm(GOOD.replace('"abc"', f'"{text}"')), "--json")[1])
             self.assertEqual(found["sdk"] and found["sdk"]["name"], sdk)
+
+    def test_a_namespace_proxy_wasm_is_not_yet_the_rust_sdk(self):
+        for name, sdk in (("_ZN10proxy_wasm6HeaderE7MapType", None), ("proxy_wasm::Header", None), ("_ZN10proxy_wasm9hostcalls3log17hd341ac63e22c2e3cE", "Proxy-Wasm Rust SDK"),
+                          ("proxy_wasm::dispatcher::Dispatcher::on_done", "Proxy-Wasm Rust SDK")):
+            found = json.loads(weir("inspect", self.wasm(GOOD.replace("(func $init", f"(func ${name}")), "--json")[1])
+            self.assertEqual(found["sdk"] and found["sdk"]["name"], sdk, name)
 
     def test_text_of_a_good_plugin(self):
         code, out, err = weir("inspect", self.wasm(GOOD))

@@ -24,14 +24,20 @@ def weir(*arguments):
     return subprocess.run([WEIR, *map(str, arguments)], capture_output=True, text=True, timeout=SECONDS_MAX)
 
 
-def commands():
-    """As `weir --help` lists them."""
-    return re.findall(r"(?m)^  ([a-z]+) ", weir("--help").stdout.split("Subcommands:")[1])
+def commands(*parent):
+    """As --help lists them, of weir or of a command that has some."""
+    listed = weir(*parent, "--help").stdout.split("Subcommands:")
+    return re.findall(r"(?m)^  ([a-z][a-z-]*) ", listed[1]) if len(listed) > 1 else []
 
 
-def flags(command=None):
+def all_commands():
+    """"run", … "cclb", "cclb list"."""
+    return [name for command in commands() for name in (command, *(f"{command} {own}" for own in commands(command)))]
+
+
+def flags(command=""):
     """As the command's --help lists them, short ones too."""
-    text = weir(*([command] if command else []), "--help").stdout
+    text = weir(*command.split(), "--help").stdout
     found = re.findall(r"(?m)^  (-[\w-]+(?:,-[\w-]+)*)", text[text.index("Usage:"):])
     return {name for names in found for name in names.split(",")}
 
@@ -149,9 +155,11 @@ class Completion:
     def test_commands(self):
         self.assertGreater(len(commands()), 10)
         self.has("weir ", *commands())
+        self.assertGreater(len(commands("cclb")), 5)
+        self.assertNotIn("run", self.has("weir cclb ", *commands("cclb")))
 
     def test_every_flag_of_every_command(self):
-        for command in [None, *commands()]:
+        for command in ["", *all_commands()]:
             known = flags(command)
             self.assertIn("--help", known)
             text = f"weir {command} -" if command else "weir -"
@@ -194,12 +202,13 @@ class Manual(unittest.TestCase):
             folder = pathlib.Path(name)
             self.assertEqual(weir("man", "--write", folder).returncode, 0)
             pages = {path.name for path in folder.iterdir()}
-            self.assertEqual(pages, {"weir.1"} | {f"weir-{command}.1" for command in commands()})
+            self.assertEqual(pages, {"weir.1"} | {f"weir-{command.replace(' ', '-')}.1" for command in all_commands()})
             lint = subprocess.run(["mandoc", "-Tlint", "-W", "style", *folder.iterdir()], capture_output=True, text=True)
             self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
-            for command in [None, *commands()]:
-                file = folder / (f"weir-{command}.1" if command else "weir.1")
-                self.assertEqual(weir("man", *([command] if command else [])).stdout, file.read_text())
+            for command in ["", *all_commands()]:
+                page = command.replace(" ", "-")
+                file = folder / (f"weir-{page}.1" if page else "weir.1")
+                self.assertEqual(weir("man", *([page] if page else [])).stdout, file.read_text())
                 shown = subprocess.run(["mandoc", "-Tutf8", "-O", "width=200", file], capture_output=True, text=True, check=True).stdout
                 shown = re.sub(".\x08", "", shown)
                 for flag in flags(command):

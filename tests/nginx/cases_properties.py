@@ -205,8 +205,9 @@ def variables_are_set(t, n):
         equal(int(re.search(rf"\] set {re.escape(path)} (\d+)", n.new_log())[1]), status, path)
         if header:
             equal(r.get(header), wanted, path)
+        logged = values(n, "log")  # of each: the next request's lines are to be its own
         if path == "my.own":
-            equal(values(n, "log")["my.own"], b"after")
+            equal(logged["my.own"], b"after")
         if path == "ngx.mine":
             equal(values(n, "sh")["ngx.mine"], b"after")
     n.mark()

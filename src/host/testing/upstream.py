@@ -294,6 +294,21 @@ class Http2:
         more, end = [], True
         if word == "echo":
             data = "".join(f"{k}: {v}\n" for k, v in headers).encode() + body
+            data += b"--trailers--\n" + "".join(f"{k}: {v}\n" for k, v in trailers).encode() if trailers else b""
+        elif word == "head":
+            self.h2.send_headers(stream, [(":status", "200"), ("content-length", "99999999")], end_stream=True)
+            return
+        elif word == "status":
+            self.h2.send_headers(stream, [(":status", rest)], end_stream=True)
+            return
+        elif word == "early":  # informational, the answer, and a reset that says the rest of the request is not needed
+            self.h2.send_headers(stream, [(":status", "103"), ("link", "</a.css>")])
+            data = b"early"
+        elif word == "short":
+            self.h2.send_headers(stream, [(":status", "200"), ("content-length", "10")])
+            self.h2.send_data(stream, b"123", end_stream=False)
+            self.h2.reset_stream(stream, int(rest))
+            return
         elif word == "conn":
             data = b"%d" % self.number
         elif word == "size":

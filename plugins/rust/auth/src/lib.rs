@@ -109,11 +109,13 @@ impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         // A name that the client sends is nobody's: only this filter sets it.
         self.set_http_request_header("x-auth-user", None);
-        let path = self.get_http_request_header(":path").unwrap_or_default();
+        // As bytes: a client may send any, and get_http_request_header panics on what is no UTF-8.
+        let header = |name: &str| String::from_utf8_lossy(&self.get_http_request_header_bytes(name).unwrap_or_default()).into_owned();
+        let path = header(":path");
         if self.config.is_public(&path) {
             return Action::Continue;
         }
-        let authorization = self.get_http_request_header("authorization").unwrap_or_default();
+        let authorization = header("authorization");
         let Some(token) = bearer(&authorization) else {
             return self.refuse("", b"a bearer token is needed\n");
         };

@@ -126,8 +126,8 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let encoding = self.get_http_response_header("content-encoding");
-        self.plain_response = encoding.map_or(true, |e| e == "identity");
+        let encoding = self.get_http_response_header_bytes("content-encoding"); // as bytes: a value need not be UTF-8
+        self.plain_response = encoding.map_or(true, |e| e == b"identity");
         if self.plain_response && !self.config.response.is_empty() {
             self.set_http_response_header("content-length", None);
         }

@@ -4,6 +4,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use serde::Deserialize;
 use std::rc::Rc;
+use std::string::FromUtf8Error;
 use std::time::Duration;
 
 proxy_wasm::main! {{
@@ -94,18 +95,24 @@ impl HttpContext for Filter {
         for name in &config.take {
             self.set_http_request_header(name, None); // a name that the client sends is nobody's
         }
-        let own = |name: &str| self.get_http_request_header(name).unwrap_or_default();
-        let (method, path, host) = (own(":method"), own(":path"), own(":authority"));
+        // The call can carry text alone, and a server must not be asked about another request than this one.
+        let text = |name: &str| self.get_http_request_header_bytes(name).map(String::from_utf8).transpose();
+        let own: Result<Vec<_>, FromUtf8Error> = [":method", ":path", ":authority"].into_iter().map(text).collect();
+        let sent: Result<Vec<_>, FromUtf8Error> = config.send.iter().map(|name| Ok(text(name)?.map(|value| (name, value)))).collect();
+        let (Ok(own), Ok(sent)) = (own, sent) else {
+            self.send_http_response(400, vec![], Some(b"a header is no text\n"));
+            return Action::Pause;
+        };
+        let own = |index: usize| own[index].as_deref().unwrap_or_default();
         let mut headers = vec![
             (":method", "GET"),
             (":path", config.path.as_str()),
             (":authority", config.upstream.as_str()),
-            ("x-original-method", &method),
-            ("x-original-path", &path),
-            ("x-original-host", &host),
+            ("x-original-method", own(0)),
+            ("x-original-path", own(1)),
+            ("x-original-host", own(2)),
         ];
-        let sent: Vec<_> = config.send.iter().filter_map(|name| Some((name, self.get_http_request_header(name)?))).collect();
-        headers.extend(sent.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        headers.extend(sent.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str())));
         match self.dispatch_http_call(&config.upstream, headers, None, vec![], Duration::from_millis(config.timeout_ms)) {
             Ok(_) => Action::Pause, // until on_http_call_response
             Err(status) => self.no_answer(&format!("cannot be called: {status:?}")),
@@ -116,18 +123,19 @@ impl HttpContext for Filter {
 impl Context for Filter {
     /// Without headers there was no answer: refused, reset, or not in time.
     fn on_http_call_response(&mut self, _call: u32, headers: usize, body_size: usize, _trailers: usize) {
-        let status = self.get_http_call_response_header(":status").and_then(|text| text.parse::<u32>().ok());
+        let text = |name: &str| self.get_http_call_response_header_bytes(name).and_then(|bytes| String::from_utf8(bytes).ok());
+        let status = text(":status").and_then(|text| text.parse::<u32>().ok());
         match status {
             Some(200..=299) => {
                 for name in &self.config.take {
-                    self.set_http_request_header(name, self.get_http_call_response_header(name).as_deref());
+                    self.set_http_request_header_bytes(name, self.get_http_call_response_header_bytes(name).as_deref());
                 }
                 self.resume_http_request();
             }
             Some(status @ 400..=499) => {
                 let body = self.get_http_call_response_body(0, body_size);
-                let kind = self.get_http_call_response_header("content-type");
-                let challenge = self.get_http_call_response_header("www-authenticate");
+                let kind = text("content-type");
+                let challenge = text("www-authenticate");
                 let mut answer = Vec::new();
                 answer.extend(kind.as_deref().map(|value| ("content-type", value)));
                 answer.extend(challenge.as_deref().map(|value| ("www-authenticate", value)));

@@ -86,7 +86,8 @@ impl HttpContext for Filter {
             self.set_http_request_header(name, None);
         }
         for (name, rewrite) in &rules.rewrite {
-            if let Some(value) = self.get_http_request_header(name) {
+            // What is no text stays as it is; get_http_request_header would panic on it.
+            if let Some(Ok(value)) = self.get_http_request_header_bytes(name).map(String::from_utf8) {
                 self.set_http_request_header(name, Some(&value.replace(&rewrite.find, &rewrite.replace)));
             }
         }
@@ -105,7 +106,8 @@ impl HttpContext for Filter {
             self.set_http_response_header(name, None);
         }
         for (name, rewrite) in &rules.rewrite {
-            if let Some(value) = self.get_http_response_header(name) {
+            // What is no text stays as it is; get_http_response_header would panic on it.
+            if let Some(Ok(value)) = self.get_http_response_header_bytes(name).map(String::from_utf8) {
                 self.set_http_response_header(name, Some(&value.replace(&rewrite.find, &rewrite.replace)));
             }
         }

@@ -1,0 +1,11 @@
+# -DARCHIVE= -DNM= -DNAMES=: what the archive defines for others is what the file names, no more and no less.
+execute_process(COMMAND "${NM}" --defined-only --extern-only --format=posix "${ARCHIVE}" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "(^|\n)[A-Za-z0-9_.$]+ [A-Za-z] " lines "${symbols}")
+list(TRANSFORM lines REPLACE "^\n?([^ ]+) .*" "\\1")
+list(SORT lines)
+file(STRINGS "${NAMES}" names)
+list(SORT names)
+if(NOT lines STREQUAL names)
+  list(REMOVE_ITEM lines ${names})
+  message(FATAL_ERROR "${ARCHIVE}: these names could meet a program's own, or some of extism.map are missing: ${lines}")
+endif()

@@ -1,0 +1,148 @@
+#include "extism/compiled.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "extism/env_functions.h"
+#include "extism/kernel.h"
+#include "extism/plugin.h"
+
+namespace weir::extism {
+namespace {
+
+constexpr uint64_t kPage = 64 << 10;
+constexpr std::string_view kReadOnly = "ro:";
+constexpr uint8_t kStartSection = 8;
+/// What the kernel of the reference exports beside functions; plugins may not have them.
+constexpr std::string_view kNoFunctions[] = {"memory", "extism_context"};
+
+/// "(i32, i64) -> i32" as the reference prints a type: "(type (func (param i32 i64) (result i32)))".
+std::string TypeText(std::string_view signature) {
+  const auto words = [](std::string_view list) {
+    std::string text;
+    for (char c : list) {
+      if (c != ',' && c != '(' && c != ')') text += c;
+    }
+    return text;
+  };
+  const size_t arrow = signature.find(" -> ");
+  const std::string params = words(signature.substr(0, arrow)), results = arrow == signature.npos ? "" : words(signature.substr(arrow + 4));
+  return "(type (func" + (params.empty() ? "" : " (param " + params + ")") + (results.empty() ? "" : " (result " + results + ")") + "))";
+}
+
+std::string_view KindText(ExternInfo::Kind kind) {
+  switch (kind) {
+    case ExternInfo::Kind::kFunction: return "function";
+    case ExternInfo::Kind::kMemory: return "memory";
+    case ExternInfo::Kind::kTable: return "table";
+    case ExternInfo::Kind::kGlobal: return "global";
+    default: return "tag";
+  }
+}
+
+std::vector<engine::ValType> EngineTypes(const std::vector<ValType>& types) {
+  std::vector<engine::ValType> out;
+  for (const ValType type : types) out.push_back(static_cast<engine::ValType>(type));
+  return out;
+}
+
+}  // namespace
+
+Error ErrorOf(ErrorCode code, Failure failure, std::string* cause) {
+  if (cause != nullptr) *cause = std::move(failure.cause);
+  return {code, std::move(failure.message)};
+}
+
+bool HasStartFunction(std::string_view wasm) {
+  for (size_t at = 8; at < wasm.size();) {
+    const auto id = static_cast<uint8_t>(wasm[at++]);
+    uint64_t size = 0;
+    for (int shift = 0; at < wasm.size() && shift < 35; shift += 7) {
+      const auto byte = static_cast<uint8_t>(wasm[at++]);
+      size |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if ((byte & 0x80) == 0) break;
+    }
+    if (id == kStartSection) return true;
+    if (size > wasm.size() - at) return false;
+    at += size;
+  }
+  return false;
+}
+
+CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options)
+    : manifest_(std::move(manifest)), options_(std::move(options)) {
+  plan_.engine = std::move(engines.engine);
+  plan_.kernel = std::move(engines.kernel);
+  plan_.kernel_name = kEnvModule;
+  plan_.modules = std::move(modules);
+  const auto main = std::find_if(plan_.modules.begin(), plan_.modules.end(), [](const auto& row) { return row.name == kMainModule; });
+  plan_.main = static_cast<size_t>(main - plan_.modules.begin());
+  plan_.env = EnvFunctions();
+  for (const HostFunction& function : options_.functions) {
+    plan_.functions.push_back({function.module, function.name, EngineTypes(function.params), EngineTypes(function.results), &CallHostFunction,
+                               const_cast<HostFunction*>(&function)});
+  }
+  plan_.wasi = options_.wasi;
+  plan_.wasi_output = std::getenv("EXTISM_ENABLE_WASI_OUTPUT") != nullptr;
+  for (const auto& [host, guest] : manifest_.allowed_paths) {
+    const bool read_only = host.starts_with(kReadOnly);
+    preopens_.push_back({read_only ? host.substr(kReadOnly.size()) : host, guest, read_only});
+  }
+  quiet_ = alone() && !main_starts && !main->module->exports_function("_initialize");
+}
+
+std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {
+  if (!manifest_.limits.memory_pages_max) return std::nullopt;
+  return *manifest_.limits.memory_pages_max * kPage;
+}
+
+bool CompiledImpl::FunctionExists(std::string_view function) const {
+  const auto exports = plan_.modules[plan_.main].module->exports();
+  return std::any_of(exports.begin(), exports.end(), [&](const ExternInfo& row) {
+    return row.kind == ExternInfo::Kind::kFunction && row.name == function && (row.signature == "() -> i32" || row.signature == "() -> ()");
+  });
+}
+
+std::optional<Failure> CompiledImpl::UnknownEnvImport() const {
+  for (const auto& [name, module] : plan_.modules) {
+    for (const ExternInfo& import : module->imports()) {
+      if (import.module != kEnvModule) continue;
+      const bool other = std::find(std::begin(kNoFunctions), std::end(kNoFunctions), import.name) != std::end(kNoFunctions);
+      if (other || plan_.kernel->exports_function(import.name) ||
+          std::any_of(plan_.env.begin(), plan_.env.end(), [&](const auto& row) { return row.name == import.name; })) {
+        continue;
+      }
+      const std::string type = import.kind == ExternInfo::Kind::kFunction ? TypeText(import.signature) : "";
+      return Failure("Invalid " + std::string(KindText(import.kind)) + " import from extism:host/env: " + import.name + " " + type +
+                     "\n\nNote: This may indicate that the PDK that was used to build this plugin has additional features that aren't available in this "
+                     "version of the SDK, try updating the SDK to the latest version.");
+    }
+  }
+  for (const auto& [name, module] : plan_.modules) {
+    for (const ExternInfo& import : module->imports()) {
+      if (import.module == kEnvModule && import.kind != ExternInfo::Kind::kFunction) {
+        return Failure("linked modules cannot access non-function exports of extism kernel");
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> CompiledImpl::QuietLink(void* self) {
+  std::lock_guard lock(mutex_);
+  if (quietly_linked_) return quiet_failure_;
+  auto world = engine::World::Create(plan_, self, {});
+  if (!world) return Failure(world.error().message);
+  if (options_.fuel) (*world)->SetFuel(*options_.fuel);
+  if (const auto fault = (*world)->LinkModules()) quiet_failure_ = Failure::Of(*fault);
+  quietly_linked_ = true;
+  return quiet_failure_;
+}
+
+Result<std::unique_ptr<Plugin>> CompiledImpl::NewPlugin(std::string* cause) {
+  auto plugin = std::make_unique<PluginImpl>(std::static_pointer_cast<CompiledImpl>(shared_from_this()));
+  if (auto failure = plugin->Link()) return ErrorOf(ErrorCode::kLinkFailed, *std::move(failure), cause);
+  return std::unique_ptr<Plugin>(std::move(plugin));
+}
+
+}  // namespace weir::extism

@@ -1,0 +1,66 @@
+// Compiled modules and what all plugins of them share.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/world.h"
+#include "weir/extism.h"
+
+namespace weir::extism {
+
+/// An engine and the kernel compiled for it.
+struct EngineSet {
+  std::shared_ptr<Engine> engine;
+  std::shared_ptr<const Module> kernel;
+};
+
+/// An error in two texts, as the reference has them: what came of it, and why.
+struct Failure {
+  std::string message, cause;
+  Failure(std::string text) : message(text), cause(std::move(text)) {}
+  Failure(std::string what, std::string why) : message(std::move(what)), cause(std::move(why)) {}
+  static Failure Of(const engine::Fault& fault) { return {fault.message, fault.cause}; }
+};
+/// `cause`: null, or told.
+Error ErrorOf(ErrorCode code, Failure failure, std::string* cause);
+
+class CompiledImpl final : public Compiled {
+ public:
+  /// `modules` are sorted by name and hold main.
+  CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options);
+
+  Result<std::unique_ptr<Plugin>> NewPlugin(std::string* cause) override;
+  bool FunctionExists(std::string_view function) const override;
+  const Manifest& manifest() const override { return manifest_; }
+
+  const engine::WorldPlan& plan() const { return plan_; }
+  const PluginOptions& options() const { return options_; }
+  const std::vector<engine::Preopen>& preopens() const { return preopens_; }
+  std::optional<uint64_t> memory_budget_bytes() const;
+  bool alone() const { return plan_.modules.size() == 1; }
+  /// Linking runs no code of the guest and gives nothing: its outcome is the same each time, and kept.
+  bool quiet() const { return quiet_; }
+  /// Of a quiet one. `self` is that of the world it may have to make.
+  std::optional<Failure> QuietLink(void* self);
+  /// An import from the kernel's module that it does not have.
+  std::optional<Failure> UnknownEnvImport() const;
+
+ private:
+  const Manifest manifest_;
+  const PluginOptions options_;
+  engine::WorldPlan plan_;
+  std::vector<engine::Preopen> preopens_;
+  bool quiet_ = false;
+  std::mutex mutex_;  ///< what follows
+  bool quietly_linked_ = false;
+  std::optional<Failure> quiet_failure_;
+};
+
+/// Whether the module has a start section. `wasm` is binary.
+bool HasStartFunction(std::string_view wasm);
+
+}  // namespace weir::extism

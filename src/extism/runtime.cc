@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <cstdio>
+#include <mutex>
+
+#include "base/sha256.h"
+#include "extism/compiled.h"
+#include "extism/kernel.h"
+#include "extism/plugin.h"
+#include "extism/utf8.h"
+
+namespace weir::extism {
+namespace {
+
+constexpr std::string_view kMagic("\0asm", 4);
+constexpr std::string_view kSpace = " \t\n\r\v\f";
+
+bool LooksLikeText(std::string_view source) {
+  if (Utf8Fault(source)) return false;
+  std::string_view text = source.substr(std::min(source.find_first_not_of(kSpace), source.size()));
+  if (text.starts_with(";;") || text.starts_with("(;")) return true;
+  if (text.size() < 3 || source.front() != '(') return false;
+  text.remove_prefix(1);
+  return text.substr(std::min(text.find_first_not_of(kSpace), text.size())).starts_with("module");
+}
+
+/// std::io::ErrorKind's words for the commonest, since the message is the reference's.
+std::string ErrnoText(int code) {
+  switch (code) {
+    case ENOENT: return "entity not found";
+    case EACCES: return "permission denied";
+    case EISDIR: return "is a directory";
+    case ENOTDIR: return "not a directory";
+    default: return std::strerror(code);
+  }
+}
+
+Result<std::string> ReadModuleFile(const std::string& path) {
+  errno = 0;
+  std::string bytes;
+  bool good = false;
+  if (FILE* file = std::fopen(path.c_str(), "rb")) {
+    std::array<char, 65536> chunk;
+    for (size_t got; (got = std::fread(chunk.data(), 1, chunk.size(), file)) > 0;) bytes.append(chunk.data(), got);
+    good = std::ferror(file) == 0;
+    const int why = errno;
+    std::fclose(file);
+    errno = why;
+  }
+  if (!good) return Error{ErrorCode::kIo, "Unable to load Wasm file \"" + path + "\": " + ErrnoText(errno)};
+  return bytes;
+}
+
+class RuntimeImpl final : public Runtime {
+ public:
+  Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause) override;
+  Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause) override;
+
+ private:
+  struct Made {
+    engine::WorldPlan::Linked row;
+    bool starts = false;
+  };
+  Result<EngineSet> Engines(const PluginOptions& options, const Manifest& manifest);
+  Result<Made> Make(Engine& engine, const ManifestModule& module, const PluginOptions& options, std::string* cause);
+
+  std::mutex mutex_;
+  std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
+};
+
+Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value();
+  std::lock_guard lock(mutex_);
+  EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
+  if (set.engine != nullptr) return set;
+  // Slots of a pool are limited in number; plugins are not.
+  WEIR_TRY(auto engine, Engine::Create({.fuel = fuel, .pooling = false, .all_features = true, .metered_memory = metered}));
+  WEIR_TRY(const std::string kernel, engine::WatToWasm(kKernelText));
+  WEIR_TRY(auto loaded, engine->Load(kernel, kEnvModule, options.cache));
+  set.kernel = std::move(loaded.module);
+  set.engine = std::move(engine);
+  return set;
+}
+
+Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule& module, const PluginOptions& options, std::string* cause) {
+  std::string read;
+  std::string_view bytes = module.data;
+  if (module.source == ManifestModule::Source::kPath) {
+    auto file = ReadModuleFile(module.path);
+    if (!file) return ErrorOf(file.error().code, Failure(file.error().message), cause);
+    bytes = read = *std::move(file);
+  } else if (module.source == ManifestModule::Source::kUrl) {
+    if (options.http == nullptr) return ErrorOf(ErrorCode::kInvalidArgument, Failure("HTTP registration is disabled"), cause);
+    auto response = options.http(module.request);
+    if (!response) return ErrorOf(response.error().code, Failure(response.error().message), cause);
+    if (response->status >= 400) return ErrorOf(ErrorCode::kIo, Failure("http status: " + std::to_string(response->status)), cause);
+    bytes = read = std::move(response->body);
+  }
+  if (module.hash) {
+    if (const std::string hash = Hex(Sha256({bytes})); hash != *module.hash) {
+      return ErrorOf(ErrorCode::kInvalidModule, Failure("Hash mismatch, found " + hash + " but expected " + *module.hash), cause);
+    }
+  }
+  std::string binary;
+  if (!bytes.starts_with(kMagic)) {
+    auto wasm = engine::WatToWasm(bytes);
+    if (!wasm) return ErrorOf(ErrorCode::kInvalidModule, Failure::Of(engine::SplitMessage(wasm.error().message)), cause);
+    bytes = binary = *std::move(wasm);
+  }
+  const std::string name = module.name.value_or(std::string(kMainModule));
+  auto loaded = engine.Load(bytes, name, options.cache);
+  if (!loaded) {
+    const auto fault = engine::CompileFault(engine, bytes);
+    return ErrorOf(ErrorCode::kInvalidModule, fault ? Failure::Of(*fault) : Failure(loaded.error().message), cause);
+  }
+  return Made{{name, std::move(loaded->module)}, HasStartFunction(bytes)};
+}
+
+Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(std::string_view source, PluginOptions options, std::string* cause) {
+  if (source.starts_with(kMagic) || LooksLikeText(source) || Utf8Fault(source)) {
+    Manifest manifest;
+    manifest.modules.push_back({.data = std::string(source)});
+    return Compile(manifest, std::move(options), cause);
+  }
+  auto manifest = ParseManifest(source, options.manifest_pointers);
+  if (!manifest) return ErrorOf(ErrorCode::kInvalidArgument, Failure(manifest.error().message), cause);
+  return Compile(*manifest, std::move(options), cause);
+}
+
+Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(const Manifest& manifest, PluginOptions options, std::string* cause) {
+  const auto fail = [&](std::string text) { return ErrorOf(ErrorCode::kInvalidArgument, Failure(std::move(text)), cause); };
+  if (manifest.modules.empty()) return fail("No wasm files specified in Extism manifest");
+  auto engines = Engines(options, manifest);
+  if (!engines) return fail(engines.error().message);
+  std::vector<engine::WorldPlan::Linked> rows;
+  bool main_starts = false;
+  const auto has = [&](std::string_view name) { return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; }); };
+  for (size_t i = 0; i < manifest.modules.size(); ++i) {
+    auto made = Make(*engines->engine, manifest.modules[i], options, cause);
+    if (!made) return std::move(made).error();
+    // The only one is main whatever its name, of several the last one if none is named so.
+    const bool last = i + 1 == manifest.modules.size();
+    if (last && !has(kMainModule)) made->row.name = kMainModule;
+    if (has(made->row.name) || made->row.name == kEnvModule) return fail("Duplicate module name found in Extism manifest: " + made->row.name);
+    if (made->row.name == kMainModule) main_starts = made->starts;
+    rows.push_back(std::move(made->row));
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  Manifest kept = manifest;
+  for (ManifestModule& module : kept.modules) module.data.clear();  // it is compiled
+  return std::shared_ptr<Compiled>(
+      std::make_shared<CompiledImpl>(*std::move(engines), std::move(kept), std::move(rows), main_starts, std::move(options)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> Runtime::Create() { return std::unique_ptr<Runtime>(std::make_unique<RuntimeImpl>()); }
+
+}  // namespace weir::extism
