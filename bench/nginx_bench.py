@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Weir costs in NGINX: bench/nginx_bench.py [--rounds 6] [--seconds 3] [--build DIR] [--no-waf]
+"""What Weir costs in NGINX: bench/nginx_bench.py [--rounds 6] [--seconds 3] [--build DIR] [--no-waf] [--only REGEX]
 
 CPU per request of one worker (user and system time of the process, helper threads included, from /proc), with wrk on 32 kept connections and a
 second NGINX as upstream. Cases alternate in each round, so that what else runs on the machine meets all of them; the figure is the median of the rounds,
@@ -56,6 +56,7 @@ http {{ access_log off; keepalive_requests 1000000000; {temp} {http}
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
+        (self.dir / "weir.trace").unlink(missing_ok=True)
 
 
 def client_ok(port):
@@ -85,12 +86,14 @@ def measure(server, seconds):
         worker, = server.workers()
         before = cpu_ticks(worker)
         count = load(server.port, seconds)
+        if count == 0:
+            sys.exit(f"{server.dir.name}: no request was answered in {seconds} s")
         return (cpu_ticks(worker) - before) / TICKS / count * 1e6
     finally:
         server.stop()
 
 
-def per_request(folder, rounds, seconds):
+def per_request(folder, rounds, seconds, only):
     upstream = Server(folder, "upstream", server='location / { default_type text/plain; return 200 "hello from upstream, 64 bytes of body, as a small reply has: xx\\n"; }').start()
     proxy = f"upstream up {{ server 127.0.0.1:{upstream.port}; keepalive 64; keepalive_requests 1000000000; }}"
     location = 'location / { %s proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; }'
@@ -98,10 +101,13 @@ def per_request(folder, rounds, seconds):
     cache = f"weir_cache {Settings.cache};"
     rust = {name: plugin(f"rust-{name}.wasm") for name in ("noop", "headers")}
 
-    def weir(name, *files, chain=None):
+    def weir(name, *files, more="", beside=""):
         lines = "".join(f"weir_plugin p{i} {file}; " for i, file in enumerate(files))
         names = " ".join(f"p{i}" for i in range(len(files)))
-        return Server(folder, name, f"{cache} {lines} {proxy}", location % f"weir {names};", module)
+        return Server(folder, name, f"{cache} {lines} {proxy}", location % f"weir {names}; {more}" + beside, module)
+
+    def recorded(name, sample, *files):
+        return weir(name, *files, more=f"weir_record {folder}/{name}/weir.trace sample={sample} max=100g;")
 
     rows = {"NGINX alone": Server(folder, "bare", proxy, location % ""), "module loaded, not used": Server(folder, "idle", f"{cache} {proxy}", location % "", module),
             "no-op plugin (C)": weir("noop", guests / "noop.wasm"), "10 no-op plugins (C)": weir("noop10", *[guests / "noop.wasm"] * 10),
@@ -111,6 +117,13 @@ def per_request(folder, rounds, seconds):
     if rust["headers"]:
         configured = f"{rust['headers']} config={ROOT}/plugins/rust/headers/headers.json"
         rows["headers plugin (Rust): two headers set, two removed"] = weir("rust-headers", configured)
+        rows["the same, `weir_record` in another location"] = weir("rust-elsewhere", configured,
+                                                                      beside=f"location /x {{ weir p0; weir_record {folder}/rust-elsewhere/weir.trace; }}")
+        rows["the same, `weir_record … sample=0`: for traps"] = recorded("rust-record-0", "0", configured)
+        rows["the same, `weir_record … sample=1%`"] = recorded("rust-record-1", "1%", configured)
+        rows["the same, `weir_record … sample=1% traps=off`"] = recorded("rust-record-1-off", "1% traps=off", configured)
+        rows["the same, `weir_record …`: every request"] = recorded("rust-record-all", "100%", configured)
+    rows = {name: server for name, server in rows.items() if name == "NGINX alone" or re.search(only, name)}
     figures = {name: [] for name in rows}
     try:
         for number in range(rounds):
@@ -166,6 +179,7 @@ def main():
     parser.add_argument("--build")
     parser.add_argument("--no-waf", action="store_true")
     parser.add_argument("--only-waf", action="store_true")
+    parser.add_argument("--only", default="", help="rows whose name fits, and NGINX alone")
     options = parser.parse_args()
     options.asan = False
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
@@ -174,7 +188,7 @@ def main():
         run.settings(options, folder)
         print(f"`bench/nginx_bench.py --rounds {options.rounds} --seconds {options.seconds}`; {len(CPUS)} CPUs, load average {os.getloadavg()[0]:.1f} at the start\n")
         if not options.only_waf:
-            per_request(folder, options.rounds, options.seconds)
+            per_request(folder, options.rounds, options.seconds, options.only)
         if not options.no_waf:
             waf(folder, min(options.rounds, 5))
 

@@ -161,7 +161,9 @@ struct Host {
   Calls& calls;
   VmPool* vms = nullptr;       ///< null: no plugin shares its VM
   Witness* witness = nullptr;  ///< witness.h; null: nobody listens
+  Clock* guest_clock = nullptr;  ///< what guests read in place of `clock`; null: that
   RandomSource* random = nullptr;  ///< null: the kernel's; another one where each run must see the same (tests)
+  Clock& for_guests() const { return guest_clock != nullptr ? *guest_clock : clock; }
 };
 
 }  // namespace weir

@@ -95,6 +95,8 @@ class HttpFilter {
   virtual FilterStatus OnResponseHeaders(size_t count, EndOfStream end) = 0;
   virtual FilterStatus OnResponseBody(size_t bytes, EndOfStream end) = 0;
   virtual FilterStatus OnResponseTrailers(size_t count) = 0;
+  /// The number by which the plugin knows this stream; 0: none.
+  virtual uint32_t id() const { return 0; }
   /// True: this plugin has no callback for bodies of that direction, and need not be asked.
   virtual bool ignores_body(Direction direction) const = 0;
   /// The same of trailers.

@@ -127,6 +127,8 @@ class Plugin {
     (void)stream;
     return nullptr;
   }
+  /// The next stream is to have that HttpFilter::id(), unless it was used before: for replays.
+  virtual void UseStreamId(uint32_t id) { (void)id; }
   virtual void OnTick() = 0;
   virtual void OnQueueReady(uint32_t queue_id) = 0;
   /// The embedder calls a function of the plugin. [0.2.1 §Foreign function interface, proxy_on_foreign_function]

@@ -18,6 +18,7 @@ Examples:
   weir call plugin.wasm greet --input you        a function of a plugin of Extism
   weir fuzz plugin.wasm                          requests that make it fail, as a suite for weir test
   weir conformance                               what of Proxy-Wasm works, shown case by case
+  weir trace weir.trace --replay                 what plugins did with real requests, done again
   weir cclb --help                               plugins of the cc-lb load balancer
 )";
 
@@ -94,6 +95,18 @@ Examples:
 
 Plugins run in the order given, by the chain that NGINX runs; time stands still but for ticks and answers that are waited for.
 Exit code 0: done, whatever the response is; 1: a plugin failed (trap, time-out, refused configuration, paused for ever); 2: bad input.
+)";
+
+inline constexpr const char* kTraceAbout = R"(Shows what plugins saw and did for real requests (weir_record in nginx.conf), or plays it again.
+
+Examples:
+  weir trace weir.trace                          all of it, for a person
+  weir trace weir.trace --id 4711.1763750401-12  one request
+  weir trace weir.trace --replay                 against the plugins that were recorded: no difference
+  weir trace weir.trace --plugin new.wasm        against another version: the first difference
+  weir trace weir.trace --plugin auth=new.wasm --ignore log
+
+No NGINX and no upstream is needed: the plugin sees what it saw then. Exit code 0: printed, or no difference; 1: a difference; 2: bad input.
 )";
 
 inline constexpr const char* kConformanceAbout = R"(Runs the conformance suite of Proxy-Wasm in memory.

@@ -138,11 +138,23 @@ void AddRest(CLI::App& app, Request& request) {
   suite->add_flag("--list", request.conformance.list, "names and rules, and run nothing");
   suite->add_flag("--show", request.conformance.show, "the texts, and run nothing");
 
+  CLI::App* trace = app.add_subcommand("trace", kTraceAbout)->callback([&] { request.command = Command::kTrace; });
+  trace->add_option("file", request.trace.file, "what weir_record wrote")->required()->type_name("FILE");
+  CLI::Option* replay = trace->add_flag("--replay", request.trace.replay, "play it against the plugins that were recorded");
+  CLI::Option* plugin = AddMany(*trace, "--plugin", request.trace.plugins, "play it against this one", "[NAME=]FILE.wasm");
+  trace->add_option("--config", request.trace.configuration, "its configuration, in place of the recorded one")->type_name("FILE");
+  AddMany(*trace, "--ignore", request.trace.ignore, "calls that are not compared: log, metric_add …", "CALL");
+  trace->add_option("--of", request.trace.of, "only this plugin")->type_name("NAME");
+  trace->add_option("--id", request.trace.id, "only this record")->type_name("ID")->excludes(replay)->excludes(plugin);
+  trace->add_flag("--json", request.trace.json, "the lines as they are")->excludes(replay)->excludes(plugin);
+
   CLI::App* completion = app.add_subcommand("completion", "Prints a completion script: weir completion bash > /etc/bash_completion.d/weir")
                              ->callback([&] { request.command = Command::kCompletion; });
-  completion->add_option("shell", request.topic, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("SHELL");
+  completion->add_option("shell", request.topic, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))->type_name("bash|zsh|fish");
 
-  app.add_subcommand("man", "Prints the manual page: weir man | man -l -")->callback([&] { request.command = Command::kMan; });
+  CLI::App* man = app.add_subcommand("man", "Prints a manual page: weir man run | man -l -")->callback([&] { request.command = Command::kMan; });
+  CLI::Option* page = man->add_option("command", request.topic, "of that command (default: of weir)")->type_name("COMMAND");
+  man->add_option("--write", request.man_directory, "write all of them there: weir.1, weir-run.1 …")->type_name("DIRECTORY")->excludes(page);
 
   std::string topics;
   for (const HelpTopic& topic : HelpTopics()) topics += (topics.empty() ? "" : ", ") + std::string(topic.name);
@@ -227,6 +239,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kInspect:
       if (request.inspect.file.empty() && !request.inspect.properties) return UsageError(app, "file is required, or --properties");
       return Inspect(request.inspect);
+    case Command::kTrace: return Trace(request.trace);
     case Command::kCheck:
       if (request.check.files.empty() && !request.check.list) return UsageError(app, "files are required, or --list");
       return Check(request.check);
@@ -244,7 +257,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kConformance: return Conformance(request.conformance);
     case Command::kCclb: return Cclb(request.cclb);
     case Command::kCompletion: std::fputs(Completion(app, request.topic).c_str(), stdout); return 0;
-    case Command::kMan: std::fputs(ManPage(app).c_str(), stdout); return 0;
+    case Command::kMan: return Man(app, request.topic, request.man_directory);
     case Command::kHelp: return Help(app, request.topic);
     case Command::kNone: break;
   }

@@ -16,6 +16,7 @@
 #include "cli/request.h"
 #include "cli/run.h"
 #include "cli/test.h"
+#include "cli/trace.h"
 
 namespace CLI {
 class App;
@@ -27,7 +28,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kCall, kFuzz, kInspect, kConformance, kCclb, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kCall, kFuzz, kInspect, kConformance, kTrace, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -43,7 +44,9 @@ struct Request {
   ConformanceRequest conformance;
   CclbRequest cclb;
   TestRequest test;
-  std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell
+  TraceRequest trace;
+  std::string topic;  ///< kHelp: a command or topic; kCompletion: the shell; kMan: a command
+  std::string man_directory;
 };
 
 /// Flags as given, before they become a RunRequest.
@@ -74,7 +77,8 @@ Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest
 /// After a successful parse of `weir request`: its plugins.
 Result<void> FinishRequest(const CLI::App& app, const RunFlags& flags, Request& request);
 
-std::string ManPage(const CLI::App& app);
+/// Prints the manual page (man(7)) of `command`, "cclb-list"; empty: of weir. Or writes all into `directory`: weir.1, weir-run.1 … The exit code.
+int Man(const CLI::App& app, const std::string& command, const std::string& directory);
 /// "bash", "zsh" or "fish".
 std::string Completion(const CLI::App& app, const std::string& shell);
 

@@ -1,237 +1,191 @@
-// The manual page and shell completion, read off the commands and flags that CLI11 knows.
-#include <CLI/CLI.hpp>
+// The manual pages: weir(1), and one of each command. man(7), about which mandoc -Tlint and groff -ww have nothing to say.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
 
-#include "cli/app.h"
+#include "base/nearest_name.h"
+#include "cli/flag_table.h"
 #include "cli/help_topics.h"
+#include "cli/terminal.h"
 
 namespace weir::cli {
 namespace {
 
-std::vector<const CLI::App*> Commands(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
+constexpr size_t kLineBytes = 78;  // of filled text in the source
+
+/// What roff would take for something else, or a terminal show in another way.
+constexpr std::pair<char, std::string_view> kEscapes[] = {{'\\', "\\e"}, {'-', "\\-"}, {'\'', "\\(aq"}, {'`', "\\(ga"}, {'^', "\\(ha"}, {'~', "\\(ti"}};
+
+std::string_view EscapeOf(char c) {
+  for (const auto& [plain, escape] : kEscapes) {
+    if (c == plain) return escape;
+  }
+  return {};
 }
 
-// ---- roff ---------------------------------------------------------------------------------------------------------------
+/// "\[u2026]" of the character at `*at` (well-formed UTF-8), which is moved past it.
+std::string Codepoint(std::string_view text, size_t* at) {
+  const auto first = static_cast<unsigned char>(text[*at]);
+  const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+  uint32_t point = first & (0x3f >> more);
+  for (int i = 0; i < more && *at + 1 < text.size(); ++i) point = point << 6 | (static_cast<unsigned char>(text[++*at]) & 0x3f);
+  char name[16];
+  std::snprintf(name, sizeof name, "\\[u%04X]", static_cast<unsigned>(point));
+  ++*at;
+  return name;
+}
+
+/// As it is, line by line.
 std::string Roff(std::string_view text) {
   std::string out;
   bool line_begins = true;
-  for (char c : text) {
-    if (line_begins && (c == '.' || c == '\'')) out += "\\&";
-    if (c == '\\') {
-      out += "\\e";
-    } else if (c == '-') {
-      out += "\\-";
-    } else {
-      out.push_back(c);
-    }
-    line_begins = c == '\n';
-  }
-  return out;
-}
-
-std::string OptionsRoff(const CLI::App& app) {
-  std::string out;
-  for (const CLI::Option* option : app.get_options()) {
-    std::string names;
-    for (const std::string& name : option->get_snames()) names += (names.empty() ? "-" : ", -") + name;
-    for (const std::string& name : option->get_lnames()) names += (names.empty() ? "--" : ", --") + name;
-    if (names.empty()) names = option->get_name(true);
-    const bool takes_value = option->get_items_expected_max() > 0 && !option->get_type_name().empty();
-    out += ".TP\n\\fB" + Roff(names) + "\\fR" + (takes_value ? " \\fI" + Roff(option->get_type_name()) + "\\fR" : "") + "\n" +
-           Roff(option->get_description()) + "\n";
-  }
-  return out;
-}
-
-// ---- completion -----------------------------------------------------------------------------------------------------------
-std::vector<std::string> FlagsOf(const CLI::App& app) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  }
-  return flags;
-}
-
-std::string Join(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
-std::vector<std::string> Topics(const CLI::App& app) {
-  std::vector<std::string> topics;
-  for (const CLI::App* command : Commands(app)) topics.push_back(command->get_name());
-  for (const HelpTopic& topic : HelpTopics()) topics.emplace_back(topic.name);
-  return topics;
-}
-
-std::vector<std::string> CommandNames(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
-  return names;
-}
-
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-// What a flag or argument takes: "FILE.wasm" completes files, "closed|open" these words.
-bool TakesFile(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  return type.find("FILE") != type.npos || type.ends_with(".yaml");
-}
-// Whether what stands without a flag is a file.
-bool TakesFiles(const CLI::App& command) {
-  for (const CLI::Option* option : command.get_options())
-    if (option->get_lnames().empty() && option->get_snames().empty() && TakesFile(*option)) return true;
-  return false;
-}
-std::vector<std::string> WordsOf(const CLI::Option& option) {
-  std::vector<std::string> words;
-  const std::string type = option.get_type_name();
-  if (type.find('|') == type.npos) return words;
-  for (size_t begin = 0; begin <= type.size();) {
-    const size_t end = std::min(type.find('|', begin), type.size());
-    const std::string word = type.substr(begin, end - begin);
-    const bool stands_for_something = word.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != word.npos;  // "N|auto"
-    if (!stands_for_something) words.push_back(word);
-    begin = end + 1;
-  }
-  return words;
-}
-
-// What follows a flag, as cases of a shell's `case`, for bash.
-std::string BashValues(const CLI::App& app) {
-  std::string out;
-  for (const CLI::App* command : Commands(app)) {
-    for (const CLI::Option* option : command->get_options()) {
-      if (option->get_lnames().empty() || option->get_items_expected_max() == 0) continue;
-      std::string action = "return";
-      if (TakesFile(*option)) action = "compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\")); return";
-      if (const auto words = WordsOf(*option); !words.empty()) action = "COMPREPLY=($(compgen -W \"" + Join(words) + "\" -- \"$cur\")); return";
-      out += "    " + command->get_name() + ":--" + option->get_lnames().front() + ") " + action + ";;\n";
-    }
-  }
-  return out;
-}
-
-std::string Bash(const CLI::App& app) {
-  std::string cases, with_files;
-  for (const CLI::App* command : Commands(app)) {
-    if (TakesFiles(*command)) with_files += (with_files.empty() ? "" : "|") + command->get_name();
-    cases += "    " + command->get_name() + ") words=\"" + Join(FlagsOf(*command)) + "\";;\n";
-  }
-  return "# bash completion of weir: weir completion bash > /etc/bash_completion.d/weir\n"
-         "_weir() {\n"
-         "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"\" words=\"\" i\n"
-         "  COMPREPLY=()\n"
-         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-         "    if [[ ${COMP_WORDS[i]} != -* ]]; then command=\"${COMP_WORDS[i]}\"; break; fi\n"
-         "  done\n"
-         "  if [[ -z $command ]]; then\n"
-         "    COMPREPLY=($(compgen -W \"" + Join(CommandNames(app)) + " " + Join(FlagsOf(app)) + "\" -- \"$cur\"))\n"
-         "    return\n"
-         "  fi\n"
-         "  case \"$command:$prev\" in\n" + BashValues(app) +
-         "    help:help) COMPREPLY=($(compgen -W \"" + Join(Topics(app)) + "\" -- \"$cur\")); return;;\n"
-         "    completion:completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return;;\n"
-         "  esac\n"
-         "  case \"$command\" in\n" + cases + "  esac\n"
-         "  if [[ $command == @(" + with_files + ") && $cur != -* ]]; then\n"
-         "    compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-         "    return\n"
-         "  fi\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-         "}\n"
-         "complete -F _weir weir\n";
-}
-
-// In single quotes for zsh's _arguments and for fish.
-std::string Quote(std::string_view text, std::string_view specials = "") {
-  std::string out = "'";
-  for (char c : text) {
-    if (c == '\'') {
-      out += "'\\''";
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      out += Codepoint(text, &at);
+      line_begins = false;
       continue;
     }
-    if (specials.find(c) != specials.npos) out.push_back('\\');
-    out.push_back(c);
-  }
-  return out + "'";
-}
-
-std::string Zsh(const CLI::App& app) {
-  std::string commands, cases;
-  for (const CLI::App* command : Commands(app)) {
-    commands += "    " + Quote(command->get_name() + ":" + FirstLine(command->get_description())) + "\n";
-    std::string arguments;
-    for (const CLI::Option* option : command->get_options()) {
-      if (option->get_lnames().empty()) continue;
-      std::string spec = "*--" + option->get_lnames().front() + "[" + option->get_description() + "]";
-      std::string escaped;
-      for (char c : spec.substr(spec.find('[') + 1, spec.size() - spec.find('[') - 2)) {
-        if (c == '[' || c == ']' || c == ':' || c == '\\') escaped.push_back('\\');
-        escaped.push_back(c);
-      }
-      spec = spec.substr(0, spec.find('[') + 1) + escaped + "]";
-      if (option->get_items_expected_max() > 0) {
-        const auto words = WordsOf(*option);
-        spec += ":value:" + (TakesFile(*option) ? std::string("_files") : words.empty() ? " " : "(" + Join(words) + ")");
-      }
-      arguments += " " + Quote(spec);
-    }
-    std::string positional;
-    if (TakesFiles(*command)) positional = " '*:plugin:_files'";
-    if (command->get_name() == "completion") positional = " '1:shell:(bash zsh fish)'";
-    if (command->get_name() == "help") positional = " '1:topic:(" + Join(Topics(app)) + ")'";
-    cases += "    " + command->get_name() + ") _arguments" + arguments + positional + ";;\n";
-  }
-  return "#compdef weir\n# zsh completion of weir: weir completion zsh > ~/.zfunc/_weir\n"
-         "_weir() {\n"
-         "  local -a commands=(\n" + commands + "  )\n"
-         "  if (( CURRENT == 2 )); then _describe command commands; return; fi\n"
-         "  local command=$words[2]\n"
-         "  shift words; (( CURRENT-- ))\n"
-         "  case $command in\n" + cases + "  esac\n"
-         "}\n"
-         "if [[ $funcstack[1] == _weir ]]; then _weir; else compdef _weir weir; fi\n";
-}
-
-std::string Fish(const CLI::App& app) {
-  std::string out = "# fish completion of weir: weir completion fish > ~/.config/fish/completions/weir.fish\ncomplete -c weir -f\n";
-  for (const CLI::App* command : Commands(app)) {
-    const std::string name = command->get_name();
-    out += "complete -c weir -n __fish_use_subcommand -a " + name + " -d " + Quote(FirstLine(command->get_description()), "\\") + "\n";
-    const std::string within = "complete -c weir -n '__fish_seen_subcommand_from " + name + "'";
-    for (const CLI::Option* option : command->get_options()) {
-      if (option->get_lnames().empty()) continue;
-      const auto words = WordsOf(*option);
-      const bool takes_value = option->get_items_expected_max() > 0;
-      out += within + " -l " + option->get_lnames().front() + (takes_value ? " -r" : "") + (takes_value && TakesFile(*option) ? " -F" : "") +
-             (words.empty() ? "" : " -a " + Quote(Join(words))) + " -d " + Quote(option->get_description(), "\\") + "\n";
-    }
-    if (TakesFiles(*command)) out += within + " -F\n";
-    if (name == "completion") out += within + " -a 'bash zsh fish'\n";
-    if (name == "help") out += within + " -a " + Quote(Join(Topics(app))) + "\n";
+    if (line_begins && c == '.') out += "\\&";
+    const std::string_view escape = EscapeOf(c);
+    escape.empty() ? out.push_back(c) : static_cast<void>(out.append(escape));
+    line_begins = c == '\n';
+    ++at;
   }
   return out;
+}
+
+std::string AsItIs(std::string_view text) {
+  std::string out = ".nf\n" + Roff(text);
+  if (!out.ends_with('\n')) out.push_back('\n');
+  return out + ".fi\n";
+}
+
+/// In lines of words.
+std::string Filled(std::string_view text) {
+  std::string out, line;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    at = end + 1;
+    if (word.empty()) continue;
+    if (!line.empty() && line.size() + 1 + Roff(word).size() > kLineBytes) {
+      out += line + "\n";
+      line.clear();
+    }
+    line += line.empty() ? Roff(word) : " " + Roff(word).substr(word[0] == '.' ? 2 : 0);
+  }
+  return out + line + "\n";
+}
+
+std::string Title(const std::string& name) {
+  std::string upper = name;
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return ".TH " + Roff(upper) + " 1 \"" WEIR_VERSION_DATE "\" \"weir " + std::string(kVersion) + "\" \"Weir\"\n";
+}
+
+std::string OptionRoff(const FlagRow& row) {
+  std::string names = "\\fB" + Roff(Join(row.names, ", ")) + "\\fR";
+  if (!row.value_name.empty()) names += " \\fI" + Roff(row.value_name) + "\\fR";
+  return ".TP\n" + names + "\n" + Filled(row.about);
+}
+
+/// Those without a group first: roff has no way back from one.
+std::string OptionsRoff(const std::vector<FlagRow>& rows) {
+  std::vector<std::string> groups = {""};
+  for (const FlagRow& row : rows) {
+    if (std::find(groups.begin(), groups.end(), row.group) == groups.end()) groups.push_back(row.group);
+  }
+  std::string out;
+  for (const std::string& group : groups) {
+    if (!group.empty()) out += ".SS " + Roff(group) + "\n";
+    for (const FlagRow& row : rows) {
+      if (row.group == group) out += OptionRoff(row);
+    }
+  }
+  return out;
+}
+
+std::string ArgumentsRoff(const CommandRow& command) {
+  std::string out;
+  for (const FlagRow& row : command.arguments) out += ".TP\n\\fI" + Roff(row.value_name) + "\\fR\n" + Filled(row.about);
+  return out;
+}
+
+std::string Summary(const CommandRow& command) {
+  std::string line = FirstLine(command.about);
+  if (line.ends_with('.')) line.pop_back();
+  return line;
+}
+
+std::string PageOfWeir(const std::vector<CommandRow>& table) {
+  const CommandRow& weir = table.front();
+  std::string out = Title("weir") + ".SH NAME\nweir \\- runs WebAssembly plugins in stock NGINX\n";
+  out += ".SH SYNOPSIS\n.B weir\n\\fICOMMAND\\fR [\\fIFLAGS\\fR]\n.SH DESCRIPTION\n" + AsItIs(weir.about) + ".SH COMMANDS\n";
+  for (const CommandRow& command : table) {
+    if (!command.name.empty()) out += ".TP\n\\fBweir " + Roff(command.name) + "\\fR\n" + Filled(FirstLine(command.about));
+  }
+  out += ".PP\n" + Filled("Each has a page of its own, weir-COMMAND(1), and --help.") + ".SH OPTIONS\n" + OptionsRoff(weir.flags);
+  for (const HelpTopic& topic : HelpTopics()) {
+    out += ".SH \"" + Roff(topic.name) + "\"\n" + Filled(topic.summary) + ".PP\n" + AsItIs(topic.text);
+  }
+  out += ".SH SEE ALSO\n";
+  for (size_t i = 1; i < table.size(); ++i) out += ".BR " + Roff("weir-" + Hyphened(table[i].name)) + " (1)" + (i + 1 < table.size() ? ",\n" : "\n");
+  return out;
+}
+
+std::string PageOf(const CommandRow& command) {
+  const std::string name = "weir-" + Hyphened(command.name);
+  std::string out = Title(name) + ".SH NAME\n" + Roff(name) + " \\-\n" + Filled(Summary(command)) + ".SH SYNOPSIS\n.B weir " + Roff(command.name) + "\n";
+  if (!command.flags.empty()) out += "[\\fIFLAGS\\fR]\n";
+  for (const FlagRow& row : command.arguments) out += "[\\fI" + Roff(row.value_name) + "\\fR]" + (row.many ? " ...\n" : "\n");
+  return out + ".SH DESCRIPTION\n" + AsItIs(command.about) + ".SH OPTIONS\n" + ArgumentsRoff(command) + OptionsRoff(command.flags) +
+         ".SH SEE ALSO\n.BR weir (1)\n";
+}
+
+struct ManPage {
+  std::string command;  ///< "cclb-list"; empty: weir itself
+  std::string file;     ///< "weir-cclb-list.1"
+  std::string text;
+};
+
+std::vector<ManPage> ManPages(const CLI::App& app) {
+  const std::vector<CommandRow> table = CommandTable(app);
+  std::vector<ManPage> pages = {{"", "weir.1", PageOfWeir(table)}};
+  for (size_t i = 1; i < table.size(); ++i) {
+    const std::string name = Hyphened(table[i].name);
+    pages.push_back({name, "weir-" + name + ".1", PageOf(table[i])});
+  }
+  return pages;
 }
 
 }  // namespace
 
-std::string ManPage(const CLI::App& app) {
-  std::string out = ".TH WEIR 1 \"\" \"weir " + std::string(kVersion) + "\"\n.SH NAME\nweir \\- runs WebAssembly plugins in stock NGINX\n";
-  out += ".SH SYNOPSIS\n.B weir\n\\fICOMMAND\\fR [\\fIFLAGS\\fR]\n.SH DESCRIPTION\n.nf\n" + Roff(app.get_description()) + ".fi\n";
-  out += ".SH OPTIONS\n" + OptionsRoff(app);
-  for (const CLI::App* command : Commands(app)) {
-    out += ".SH WEIR " + Roff(command->get_name()) + "\n.nf\n" + Roff(command->get_description()) + "\n.fi\n" + OptionsRoff(*command);
+int Man(const CLI::App& app, const std::string& command, const std::string& directory) {
+  std::vector<std::string_view> names;
+  const std::vector<ManPage> pages = ManPages(app);
+  for (const ManPage& page : pages) {
+    if (!directory.empty()) {
+      const std::filesystem::path path = std::filesystem::path(directory) / page.file;
+      std::ofstream out(path, std::ios::binary);
+      out << page.text << std::flush;
+      if (!out) {
+        PrintError(path.string() + " cannot be written");
+        return 1;
+      }
+    } else if (page.command == command) {
+      std::fputs(page.text.c_str(), stdout);
+      return 0;
+    }
+    names.push_back(page.command);
   }
-  for (const HelpTopic& topic : HelpTopics()) {
-    out += ".SH " + Roff(topic.name) + "\n" + Roff(topic.summary) + "\n.PP\n.nf\n" + Roff(topic.text) + ".fi\n";
-  }
-  return out;
-}
-
-std::string Completion(const CLI::App& app, const std::string& shell) {
-  return shell == "bash" ? Bash(app) : shell == "zsh" ? Zsh(app) : Fish(app);
+  if (!directory.empty()) return 0;
+  const std::string_view near = NearestName(command, names);
+  PrintError("there is no command \"" + command + "\"" + (near.empty() ? " (see weir --help)" : "; did you mean " + std::string(near) + "?"));
+  return 2;
 }
 
 }  // namespace weir::cli

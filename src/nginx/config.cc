@@ -51,6 +51,7 @@ void* CreateLocation(ngx_conf_t* cf) noexcept {
   conf->phase = NGX_CONF_UNSET_UINT;
   conf->decode = NGX_CONF_UNSET;
   conf->reroute = NGX_CONF_UNSET;
+  conf->record = static_cast<RecordConf*>(NGX_CONF_UNSET_PTR);
   return conf;
 }
 
@@ -61,6 +62,7 @@ char* MergeLocation(ngx_conf_t*, void* parent, void* child) noexcept {
   ngx_conf_merge_uint_value(conf->phase, above->phase, static_cast<ngx_uint_t>(Phase::kAccess));
   ngx_conf_merge_value(conf->decode, above->decode, 0);
   ngx_conf_merge_value(conf->reroute, above->reroute, 0);
+  if (conf->record == NGX_CONF_UNSET_PTR) conf->record = above->record == NGX_CONF_UNSET_PTR ? nullptr : above->record;
   if (conf->plugins != NGX_CONF_UNSET_PTR) return NGX_CONF_OK;
   conf->plugins = above->plugins == NGX_CONF_UNSET_PTR ? nullptr : above->plugins;
   conf->count = above->plugins == NGX_CONF_UNSET_PTR ? 0 : above->count;

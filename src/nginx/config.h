@@ -5,6 +5,7 @@
 
 #include "nginx/clusters.h"
 #include "nginx/ngx.h"
+#include "nginx/recording.h"
 #include "nginx/zone.h"
 #include "weir/plugin.h"
 
@@ -19,6 +20,7 @@ struct PluginConf {
   PluginSpec spec;
   std::string where;    ///< "/etc/nginx/nginx.conf:12", for messages
   std::string loaded;   ///< identity of the file that was validated, to know it again at a reload
+  std::string digest;   ///< of its file, where something is recorded
   int artefact_fd = -1;  ///< compiled code: opened by the master, mapped by every worker
   std::string code_id;   ///< of that code (Module::code_id)
   Plugin* running = nullptr;  ///< in a worker; null while it is down
@@ -46,6 +48,7 @@ struct MainConf {
   /// What chooses a peer of each upstream, behind WatchUpstreams.
   std::unordered_map<const ngx_http_upstream_srv_conf_t*, ngx_http_upstream_init_peer_pt> watched_upstreams;
   ZoneConf zone;                ///< weir_zone
+  std::vector<std::unique_ptr<RecordConf>> records;  ///< weir_record lines
 };
 
 /// weir_phase
@@ -59,6 +62,7 @@ struct LocationConf {
   ngx_uint_t phase;      ///< weir_phase, a Phase
   ngx_flag_t decode;     ///< weir_decode
   ngx_flag_t reroute;    ///< weir_reroute
+  RecordConf* record;    ///< weir_record; NGX_CONF_UNSET_PTR until merged; null: none
 };
 
 /// Of the two modules the one that this object is.

@@ -241,6 +241,7 @@ ngx_command_t kCommands[] = {
      offsetof(LocationConf, decode), nullptr},
     {ngx_string("weir_reroute"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(LocationConf, reroute), nullptr},
+    {ngx_string("weir_record"), kAnywhere | NGX_CONF_1MORE, TakeRecord, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_cluster"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, TakeCluster,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("weir_allow_hosts"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, TakeAllowHosts,

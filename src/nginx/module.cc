@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/sha256.h"
 #include "nginx/canary.h"
 #include "nginx/config.h"
 #include "nginx/stream.h"
@@ -102,7 +103,13 @@ char* InitMain(ngx_conf_t* cf, void* raw) noexcept {
   if (!conf.plugins.empty() && !AddZone(cf, conf.zone)) return static_cast<char*>(NGX_CONF_ERROR);
   // `nginx -s reload` reads the configuration too, only to find the pid.
   if (conf.plugins.empty() || ngx_process == NGX_PROCESS_SIGNALLER) return NGX_CONF_OK;
-  return CheckPlugins(cf, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
+  if (!CheckPlugins(cf, conf)) return static_cast<char*>(NGX_CONF_ERROR);
+  for (const auto& plugin : conf.plugins) {
+    if (conf.records.empty()) break;
+    const Result<std::string> module = ReadFile(plugin->spec.path);
+    if (module) plugin->digest = Hex(Sha256({*module}));
+  }
+  return NGX_CONF_OK;
 }
 
 bool PushHandler(ngx_http_core_main_conf_t* core, ngx_http_phases phase, ngx_http_handler_pt handler) {

@@ -65,6 +65,7 @@ NgxStream* NgxStream::Find(ngx_http_request_t* r) noexcept {
 NgxStream* NgxStream::Create(ngx_http_request_t* r, std::span<Plugin* const> plugins, uint64_t body_bytes) noexcept {
   ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, 0);
   if (cleanup == nullptr) return nullptr;
+  const trace::RecordRequest recorded(g_module.worker != nullptr ? g_module.worker->recorder() : nullptr, LocationOf(r)->record);
   auto* stream = new (std::nothrow) NgxStream(r, plugins, body_bytes);
   if (stream == nullptr) return nullptr;
   cleanup->handler = Cleanup;

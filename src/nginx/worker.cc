@@ -42,6 +42,9 @@ Worker::Worker(ngx_cycle_t* cycle, MainConf& conf)
   for (const auto& plugin : conf.plugins) {  // 0 until it has started
     zone_.metrics().Own(OwnMetric::kPluginUp, OwnLabels(OwnMetric::kPluginUp, {plugin->spec.name}));
   }
+  if (!conf.records.empty()) {
+    recorder_ = std::make_unique<trace::Recorder>(clock_, std::to_string(ngx_pid) + "." + std::to_string(ngx_time()), conf.records.front().get(), &record_log_);
+  }
   g_module.streams_cell = zone_.metrics().Own(OwnMetric::kStreams, {});
   StartAll();
 }
@@ -77,7 +80,8 @@ bool Worker::Start(PluginConf& conf) {
   if (!StartEngine()) return false;
   const auto start = [&]() -> Result<std::unique_ptr<Plugin>> {
     WEIR_TRY(auto module, engine_->Map("/proc/self/fd/" + std::to_string(conf.artefact_fd), conf.spec.path, conf.code_id));
-    return LoadPlugin(*engine_, std::move(module), conf.spec, host_);
+    const auto load = [&](Host& host) { return LoadPlugin(*engine_, std::move(module), conf.spec, host); };
+    return recorder_ ? recorder_->Load(conf.spec, conf.digest, host_, load) : load(host_);
   };
   Result<std::unique_ptr<Plugin>> plugin = start();
   if (!plugin) {

@@ -27,6 +27,8 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   /// `note`: Name() of a ChainNote or TcpNote.
   void CountNote(std::string_view note, std::string_view plugin);
+  /// Null: nothing is recorded in this configuration.
+  trace::Recorder* recorder() { return recorder_.get(); }
   /// At the end of the process, while requests may still be there.
   void StopWaking() { zone_.StopWaking(); }
 
@@ -47,6 +49,8 @@ class Worker {
   std::map<std::pair<std::string, std::string_view>, OwnCell*, std::less<>> notes_;  ///< bounded: plugins times notes
   VmPool vms_;
   Host host_;
+  RecordLog record_log_;
+  std::unique_ptr<trace::Recorder> recorder_;  ///< null: no weir_record; outlives the plugins
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Plugin>> plugins_;
   ngx_connection_t retry_connection_{};

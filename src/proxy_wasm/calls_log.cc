@@ -71,7 +71,7 @@ Status HostCalls::Log(uint32_t level, std::string_view message) {
 
 Answer<uint32_t> HostCalls::GetLogLevel() { return uint32_t(core_->host.log.level()); }
 
-Answer<uint64_t> HostCalls::GetCurrentTime() { return core_->host.clock.RealtimeNs(); }
+Answer<uint64_t> HostCalls::GetCurrentTime() { return core_->host.for_guests().RealtimeNs(); }
 
 Status HostCalls::SetTickPeriod(uint32_t period_ms) {
   core_->tick_ms = period_ms;

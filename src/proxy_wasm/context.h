@@ -75,7 +75,7 @@ class Context final : public HttpFilter, public TcpFilter {
   bool ignores_trailers(Direction direction) const override;
   void OnFinish() override;
 
-  uint32_t id() const { return id_; }
+  uint32_t id() const override { return id_; }
   /// Of its plugin.
   Core& core() const;
   /// What the newest event answered, as the guest gave it; FilterStatus knows two values of it.

@@ -153,6 +153,10 @@ void ProxyWasmPlugin::Ended() {
 std::unique_ptr<HttpFilter> ProxyWasmPlugin::NewHttpFilter(HttpStream& stream) { return NewContext(stream); }
 std::unique_ptr<TcpFilter> ProxyWasmPlugin::NewTcpFilter(TcpStream& stream) { return NewContext(stream); }
 
+void ProxyWasmPlugin::UseStreamId(uint32_t id) {
+  if (up()) vm_->vm()->UseContextId(id);
+}
+
 template <class AnyStream>
 std::unique_ptr<Context> ProxyWasmPlugin::NewContext(AnyStream& stream) {
   if (!Admit()) return nullptr;

@@ -38,6 +38,7 @@ class ProxyWasmPlugin final : public Plugin, private CallEvents {
   const PluginStats& stats() const override { return core_.stats; }
   std::unique_ptr<HttpFilter> NewHttpFilter(HttpStream& stream) override;
   std::unique_ptr<TcpFilter> NewTcpFilter(TcpStream& stream) override;
+  void UseStreamId(uint32_t id) override;
   void OnTick() override;
   void OnQueueReady(uint32_t queue_id) override;
   void OnForeignFunction(uint32_t function_id, std::string_view arguments) override;

@@ -6,7 +6,7 @@ constexpr engine::ValType kI32s[2] = {engine::ValType::kI32, engine::ValType::kI
 
 wasi::WasiContext WasiContextOf(const PluginSpec& spec, Host& host) {
   return {.log = host.log,
-          .clock = host.clock,
+          .clock = host.for_guests(),
           .plugin = spec.name,
           .environment = spec.environment,
           .stderr_level = spec.stderr_level,

@@ -1,6 +1,7 @@
 // One instance of a module with the contexts that it knows, of one plugin or of several. After a trap it is thrown away whole.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "abi/host_function.h"
@@ -61,6 +62,7 @@ class Vm {
 
   /// Never reused within an instance; 0: all are used up.
   uint32_t TakeContextId() { return next_id_ == UINT32_MAX ? 0 : next_id_++; }
+  void UseContextId(uint32_t id) { next_id_ = std::max(next_id_, id); }
   ContextTable& contexts() { return contexts_; }
   Callouts& callouts() { return callouts_; }
 

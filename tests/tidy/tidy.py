@@ -24,13 +24,14 @@ ARROWS = {
     "host": {"base", "public", "openssl", "curl"},
     "tcp": {"base", "public"},
     "memhost": {"base", "http", "tcp", "host", "public"},
+    "trace": {"base", "host", "memhost", "public"},
     "scenario": {"base", "http", "host", "memhost", "public"},
     "conformance": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public"},
     "suite": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "public", "libraries"},
     "fuzz": {"base", "host", "memhost", "suite", "public", "libraries"},
     "measure": {"base", "engine", "http", "host", "memhost", "public"},
-    "nginx": {"base", "http", "tcp", "host", "public", "ngx", "openssl"},
-    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "scenario", "conformance", "measure", "suite", "fuzz", "extism", "public", "libraries"},
+    "nginx": {"base", "http", "tcp", "host", "trace", "public", "ngx", "openssl"},
+    "cli": {"base", "engine", "abi", "wasi", "proxy_wasm", "http", "tcp", "host", "memhost", "trace", "scenario", "conformance", "measure", "suite", "fuzz", "extism", "public", "libraries"},
     ".": {"base", "engine", "abi", "wasi", "proxy_wasm", "public"},
 }
 LIBRARIES = re.compile(r"^((CLI|yaml-cpp|boost|google|re2)/|simdjson\.h|sqlite3\.h|libpq-fe\.h)")
