@@ -109,7 +109,10 @@ std::string ZshSpec(const FlagRow& row) {
 std::string ZshArguments(const CommandRow& command) {
   std::string specs;
   for (const FlagRow& row : command.flags) specs += " " + ZshSpec(row);
-  for (const FlagRow& row : command.arguments) specs += " " + Quote((row.many ? "*:" : "1:") + row.value_name + ":" + ZshAction(row));
+  int place = 0;
+  for (const FlagRow& row : command.arguments) {
+    specs += " " + Quote((row.many ? "*" : std::to_string(++place)) + ":" + row.value_name + ":" + ZshAction(row));
+  }
   return specs;
 }
 

@@ -80,27 +80,14 @@ class Help(Case):
         self.assertEqual((code, out), (2, ""))
         self.assertIn("Usage:", err)
 
-    def test_manual_and_completion_know_every_flag(self):
-        flags = set()
-        for command in ("run", "inspect", "check", "request", "conformance"):
-            flags |= set(re.findall(r"(?m)^\s+(?:-\w,)?(--[\w-]+)", weir(command, "--help")[1]))
-        self.assertGreater(len(flags), 50)
-        manual = weir("man")[1].replace("\\-", "-")
-        self.assertTrue(manual.startswith(".TH WEIR 1"))
-        for shell in ("bash", "zsh", "fish"):
-            script = weir("completion", shell)[1]
+    def test_manual_knows_every_flag(self):  # completion: completion_test.py
+        for command in ("run", "inspect", "check", "request", "call", "fuzz", "trace", "conformance"):
+            manual = weir("man", command)[1].replace("\\-", "-")
+            self.assertTrue(manual.startswith(".TH WEIR"), command)
+            flags = re.findall(r"(?m)^\s+(?:-\w,)?(--[\w-]+)", weir(command, "--help")[1])
+            self.assertGreater(len(flags), 1, command)
             for flag in flags:
-                self.assertIn(flag, manual)
-                self.assertIn(flag if shell != "fish" else f"-l {flag[2:]}", script)
-
-    def test_bash_completion_completes(self):
-        (self.dir / "weir.bash").write_text(weir("completion", "bash")[1])
-        ask = 'source weir.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _weir 2>/dev/null; echo "${COMPREPLY[@]}"'
-        for words, expected in (('weir ru', "run"), ('weir run --plug', "--plugin"), ('weir run --on-error cl', "closed"), ('weir help exi', "exit-codes"),
-                                ('weir completion z', "zsh"), ('weir check weir.b', "weir.bash"), ('weir request --plugin weir.b', "weir.bash"),
-                                ('weir request --statuses st', "strict"), ('weir check --fi', "--fix")):
-            done = subprocess.run(["bash", "-c", ask % words], cwd=self.dir, capture_output=True, text=True)
-            self.assertEqual(done.stdout.strip(), expected, words)
+                self.assertIn(flag, manual, command)
 
     def test_no_colours_off_a_terminal(self):
         self.assertNotIn("\033", "".join(weir("rnu")[1:]) + "".join(weir("inspect", "/nowhere")[1:]))
