@@ -19,7 +19,7 @@ PLANTED = {
     "header": ("trap", "proxy_on_request_headers", r'key: "x-debug-mode"\s+value: "dump-settings"', 60, ()),
     "letters": ("trap", "proxy_on_request_headers", r'key: "x-debug-mode"\s+value: "dump-state"', 60, ()),
     "split": ("trap", "proxy_on_request_body", r'content: "<!-\w?"', 60, ()),
-    "loop": ("time-out", "proxy_on_request_headers", r'key: ":path"\s+value: "\S{601,660}"', 740, ("--timeout", "50ms")),
+    "loop": ("time-out", "proxy_on_request_headers", r'key: ":path"\s+value: "\S{601,660}"', 740, ("--timeout", "20ms")),
     "chunks": ("chunking", "request_body", r"chunk_bytes: \d+", 70, ()),
     "eat": ("memory", "proxy_on_request_headers", r'key: "x-reserve-kib"\s+value: "\d{4,}"', 90, ("--memory", "2m")),
     "answer": ("trap", "proxy_on_http_call_response", r"status: 5\d\d", 60, ()),
