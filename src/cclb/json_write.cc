@@ -10,8 +10,6 @@
 namespace weir::cclb {
 namespace {
 
-bool IsSpecial(char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; }
-
 void AppendEscape(char c, Out* out) {
   constexpr char kHex[] = "0123456789abcdef";
   switch (c) {
@@ -66,24 +64,39 @@ Result<std::string> Canonical(std::string_view text) {
 
 }  // namespace
 
-// Scans and copies at once: 16 bytes at a time, each stored whole before it is known how many of them count.
+namespace {
+// memcpy of a size that is not known costs a call; most strings are short.
+inline void Copy(char* to, const char* from, size_t size) {
+  if (size > 16) {
+    std::memcpy(to, from, size);
+  } else if (size >= 8) {
+    uint64_t first, last;
+    std::memcpy(&first, from, 8);
+    std::memcpy(&last, from + size - 8, 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + size - 8, &last, 8);
+  } else {
+    for (size_t i = 0; i < size; ++i) to[i] = from[i];
+  }
+}
+}  // namespace
+
 void AppendString(std::string_view text, Out* out) {
-  constexpr size_t kStep = 16;
-  out->Ensure(text.size() + 2 + kStep);
+  out->Ensure(text.size() + 2);
   const char* p = text.data();
   const char* const end = p + text.size();
   char* to = out->position();
   *to++ = '"';
-  while (p != end) {
-    const size_t step = std::min(kStep, static_cast<size_t>(end - p));
-    const char* const stop = FindStringEnd(p, p + step);
-    step == kStep ? std::memcpy(to, p, kStep) : std::memcpy(to, p, step);
-    to += stop - p;
-    p = stop;
-    if (p == end || !IsSpecial(*p)) continue;
+  while (true) {
+    const char* const stop = FindStringEnd(p, end);
+    const auto plain = static_cast<size_t>(stop - p);
+    Copy(to, p, plain);
+    to += plain;
+    if (stop == end) break;
     out->set_position(to);
-    AppendEscape(*p++, out);
-    out->Ensure(static_cast<size_t>(end - p) + 2 + kStep);
+    AppendEscape(*stop, out);
+    p = stop + 1;
+    out->Ensure(static_cast<size_t>(end - p) + 2);
     to = out->position();
   }
   *to++ = '"';
