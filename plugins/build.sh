@@ -3,7 +3,7 @@
 #
 # usage: plugins/build.sh [--out DIR] [--list] [GROUP…]
 #
-# Groups: c rust cpp assemblyscript go coraza (each a folder here), teach-rust teach-go teach-cpp teach-assemblyscript (those of
+# Groups: c rust cpp assemblyscript go coraza cclb (each a folder here), teach-rust teach-go teach-cpp teach-assemblyscript (those of
 # teach/, by language), abi (one filter on six releases of the Rust SDK) and registry (the examples that four releases of that
 # SDK carry). No GROUP: all. Results go to build/plugins and are
 # kept in $WEIR_BUILD_CACHE (default ~/.cache/weir/build) under a key of their inputs; progress goes to standard error.
@@ -11,7 +11,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${WEIR_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/build}
-groups=(c rust cpp assemblyscript go coraza teach-rust teach-go teach-cpp teach-assemblyscript abi registry)
+groups=(c rust cpp assemblyscript go coraza cclb teach-rust teach-go teach-cpp teach-assemblyscript abi registry)
 
 say() { echo "plugins: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -73,6 +73,15 @@ build_teach-rust() {
   debian_cargo build --release --locked --target wasm32-wasip1 -Z build-std=std,panic_abort
   for name in botcheck html jwt ratelimit; do
     cp "$cache/plugins-target/wasm32-wasip1/release/weir_teach_$name.wasm" "$1/teach-$name.wasm"
+  done
+}
+
+# Plugins of cc-lb: they may import nothing but the Extism kernel, so there is no WASI in them.
+build_cclb() {
+  local name
+  for name in router shape signer observer; do
+    clang++-22 --target=wasm32-wasi -Wno-deprecated -mexec-model=reactor -std=c++20 -Os -Wall -Wextra -fno-exceptions \
+      -fno-rtti -Wl,--strip-debug -o "$1/cclb-cpp-$name.wasm" cpp/$name.cc
   done
 }
 
@@ -170,7 +179,7 @@ build_coraza() {
 
 tools() { # what besides the sources decides the result
   case $1 in
-    c | cpp | teach-cpp) clang-22 --version | head -1 ;;
+    c | cpp | cclb | teach-cpp) clang-22 --version | head -1 ;;
     assemblyscript | teach-assemblyscript) node --version ;;
     rust | teach-rust | abi | registry) /usr/bin/rustc -V ;;
     go | teach-go | coraza) "$GO" version ;;

@@ -47,6 +47,7 @@ SUITES = [
     ("tidy", "line", [*PYTHON, "tests/tidy/tidy.py"], {}),
     ("unit", "ctest", ["build"], {}),
     ("plugins", "line", [*PYTHON, "tests/suites/plugins.py"], {}),
+    ("cclb-examples", "line", [*PYTHON, "tests/cclb/examples.py"], {}),
     ("authors", "line", [*PYTHON, "tests/docs/authors.py", "cpp"], {}),
     ("deb", "line", [*PYTHON, "tests/deb/deb_test.py"], {}),
     ("unit-asan", "ctest", ["build-asan"], ASAN),
