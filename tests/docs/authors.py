@@ -7,6 +7,7 @@ their SDKs from crates.io, the Go module registry, PyPI and npm; `make test` run
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,17 @@ LANGUAGES = ("rust", "go", "cpp", "assemblyscript")
 MINUTES = 15  # a cold Rust builds the standard library
 # What the output has to have in it, beside every command having ended well.
 SHOWN = (r"hello\.wasm: Proxy-Wasm ABI", r"^0 errors, 0 warnings", r"\+ x-greeting +good morning", r"not for you", r"^3 passed, 0 failed, 0 skipped$",
-         r"proxy_on_response_headers", r": 0 found$", r"nginx\.conf test is successful")
+         r"proxy_on_response_headers", r": 0 found$", r"nginx\.conf test is successful", r"^x-greeting: good morning", r"^HTTP/1.1 403 Forbidden")
 
 
 def script(language):
     blocks = re.findall(r"^```sh ?(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return "\n".join(text for of, text in blocks if of in ("", language))
+    text = "\n".join(text for of, text in blocks if of in ("", language))
+    with socket.socket() as one, socket.socket() as other:
+        for free, port in ((one, 8080), (other, 8081)):  # others may have them: free ones in their place
+            free.bind(("127.0.0.1", 0))
+            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free.getsockname()[1]}")
+    return "trap 'kill $(cat nginx.pid 2>/dev/null) 2>/dev/null || true' EXIT\n" + text  # after a failed curl, too
 
 
 def commands(language):
