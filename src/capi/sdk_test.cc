@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "../tests/extism/c_api_modules.h"
 #include "capi/extism.h"
+#include "capi/testing/modules.h"
 
 namespace {
 

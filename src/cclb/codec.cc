@@ -5,19 +5,19 @@ namespace {
 
 // serde's words for what was found.
 std::string Found(const JsonNode& node) {
-  std::string out;
+  Out out(32);
   switch (node.kind) {
     case JsonKind::kNull: return "null";
     case JsonKind::kFalse: return "boolean `false`";
     case JsonKind::kTrue: return "boolean `true`";
-    case JsonKind::kUint: out = "integer `"; AppendUint(node.uint, &out); break;
-    case JsonKind::kInt: out = "integer `"; AppendInt(node.sint, &out); break;
-    case JsonKind::kDouble: out = "floating point `"; AppendDouble(node.real, &out); break;
+    case JsonKind::kUint: out.append("integer `"); AppendUint(node.uint, &out); break;
+    case JsonKind::kInt: out.append("integer `"); AppendInt(node.sint, &out); break;
+    case JsonKind::kDouble: out.append("floating point `"); AppendDouble(node.real, &out); break;
     case JsonKind::kString: return "string \"" + std::string(node.text()) + "\"";
     case JsonKind::kArray: return "sequence";
     case JsonKind::kObject: return "map";
   }
-  return out + "`";
+  return out.str() + "`";
 }
 
 int FindName(std::string_view name, const std::string_view* names, size_t count) {
@@ -163,17 +163,13 @@ bool Read(Reading& in, size_t node, std::string* out) {
 }
 
 bool Read(Reading& in, size_t node, Json* out) {
-  std::string text;
-  AppendCanonical(in.tree, node, &text);
-  *out = Json::FromCanonical(std::move(text));
+  *out = Json::FromCanonical(CanonicalText(in.tree, node));
   return true;
 }
 
 bool Read(Reading& in, size_t node, JsonObject* out) {
   if (in.tree.node(node).kind != JsonKind::kObject) return in.FailType(node, "a map");
-  std::string text;
-  AppendCanonical(in.tree, node, &text);
-  *out = JsonObject::FromCanonical(std::move(text));
+  *out = JsonObject::FromCanonical(CanonicalText(in.tree, node));
   return true;
 }
 

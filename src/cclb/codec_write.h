@@ -20,19 +20,19 @@ enum class Order : uint8_t {
 };
 
 template <Order kOrder>
-void Write(bool value, std::string* out) {
+void Write(bool value, Out* out) {
   out->append(value ? "true" : "false");
 }
 template <Order kOrder>
-void Write(double value, std::string* out) {
+void Write(double value, Out* out) {
   AppendDouble(value, out);
 }
 template <Order kOrder>
-void Write(float value, std::string* out) {
+void Write(float value, Out* out) {
   kOrder == Order::kSorted ? AppendDouble(static_cast<double>(value), out) : AppendFloat(value, out);
 }
 template <Order kOrder, Integer I>
-void Write(I value, std::string* out) {
+void Write(I value, Out* out) {
   if constexpr (std::is_signed_v<I>) {
     AppendInt(value, out);
   } else {
@@ -40,29 +40,29 @@ void Write(I value, std::string* out) {
   }
 }
 template <Order kOrder>
-void Write(const std::string& value, std::string* out) {
+void Write(const std::string& value, Out* out) {
   AppendString(value, out);
 }
 template <Order kOrder>
-void Write(const Json& value, std::string* out) {
+void Write(const Json& value, Out* out) {
   out->append(value.text());
 }
 template <Order kOrder>
-void Write(const JsonObject& value, std::string* out) {
+void Write(const JsonObject& value, Out* out) {
   out->append(value.text());
 }
 template <Order kOrder, Struct T>
-void Write(const T& value, std::string* out);
+void Write(const T& value, Out* out);
 template <Order kOrder, PlainEnum T>
-void Write(const T& value, std::string* out) {
+void Write(const T& value, Out* out) {
   AppendString(Table<T>::kNames[static_cast<size_t>(value)], out);
 }
 template <Order kOrder, Tagged T>
-void Write(const T& value, std::string* out);
+void Write(const T& value, Out* out);
 template <Order kOrder, class T>
-void Write(const std::optional<T>& value, std::string* out);
+void Write(const std::optional<T>& value, Out* out);
 template <Order kOrder, class T>
-void WriteAll(const T& values, std::string* out) {
+void WriteAll(const T& values, Out* out) {
   out->push_back('[');
   bool first = true;
   for (const auto& value : values) {
@@ -73,19 +73,19 @@ void WriteAll(const T& values, std::string* out) {
   out->push_back(']');
 }
 template <Order kOrder, class T>
-void Write(const std::vector<T>& values, std::string* out) {
+void Write(const std::vector<T>& values, Out* out) {
   WriteAll<kOrder>(values, out);
 }
 template <Order kOrder>
-void Write(const std::set<std::string>& values, std::string* out) {
+void Write(const std::set<std::string>& values, Out* out) {
   WriteAll<kOrder>(values, out);
 }
 template <Order kOrder>
-void Write(const std::array<uint8_t, 8>& values, std::string* out) {
+void Write(const std::array<uint8_t, 8>& values, Out* out) {
   WriteAll<kOrder>(values, out);
 }
 template <Order kOrder, class T>
-void Write(const std::map<std::string, T>& values, std::string* out) {
+void Write(const std::map<std::string, T>& values, Out* out) {
   out->push_back('{');
   bool first = true;
   for (const auto& [key, value] : values) {
@@ -98,7 +98,7 @@ void Write(const std::map<std::string, T>& values, std::string* out) {
   out->push_back('}');
 }
 template <Order kOrder, class T>
-void Write(const std::optional<T>& value, std::string* out) {
+void Write(const std::optional<T>& value, Out* out) {
   if (value) {
     Write<kOrder>(*value, out);
   } else {
@@ -121,13 +121,19 @@ constexpr auto kWriteOrder = [] {
 
 /// The members of an object, between its braces; `open`: something stands before them.
 template <Order kOrder, class T>
-void WriteMembers(const T& value, std::string_view tag, std::string_view variant, bool open, std::string* out) {
-  const auto key = [&](std::string_view name) {
-    if (open) out->push_back(',');
+void WriteMembers(const T& value, std::string_view tag, std::string_view variant, bool open, Out* out) {
+  // The names are constants: their bytes are stored, not copied.
+  const auto key = [&](std::string_view name) __attribute__((always_inline)) {
+    out->Ensure(name.size() + 4);
+    char* to = out->position();
+    if (open) *to++ = ',';
     open = true;
-    out->push_back('"');
-    out->append(name);
-    out->append("\":");
+    *to++ = '"';
+    std::memcpy(to, name.data(), name.size());
+    to += name.size();
+    *to++ = '"';
+    *to++ = ':';
+    out->set_position(to);
   };
   const auto write_tag = [&] {
     key(tag);
@@ -151,13 +157,13 @@ void WriteMembers(const T& value, std::string_view tag, std::string_view variant
 }
 
 template <Order kOrder, Struct T>
-void Write(const T& value, std::string* out) {
+void Write(const T& value, Out* out) {
   out->push_back('{');
   WriteMembers<kOrder>(value, {}, {}, false, out);
   out->push_back('}');
 }
 template <Order kOrder, Tagged T>
-void Write(const T& value, std::string* out) {
+void Write(const T& value, Out* out) {
   out->push_back('{');
   if constexpr (std::is_enum_v<T>) {
     AppendString(Table<T>::kTag, out);
@@ -170,11 +176,11 @@ void Write(const T& value, std::string* out) {
   out->push_back('}');
 }
 
-template <class T>
+template <Order kOrder = Order::kDeclared, class T>
 std::string WriteText(const T& value) {
-  std::string out;
-  Write<Order::kDeclared>(value, &out);
-  return out;
+  Out out;
+  Write<kOrder>(value, &out);
+  return out.str();
 }
 
 }  // namespace weir::cclb

@@ -53,9 +53,10 @@ void Report(PluginInstance& instance, std::string_view function, DispatchError* 
 
 // The request with `_v` in front: it sorts before all names of fields.
 template <class T>
-std::string Envelope(const T& request, uint32_t version) {
+Out Envelope(const T& request, uint32_t version) {
   static_assert(kFieldCount<T> == 0 || kVersionKey < kFieldNames<T>[kWriteOrder<T, Order::kSorted>[0]]);
-  std::string out = "{\"_v\":";
+  Out out(2048);
+  out.append("{\"_v\":");
   AppendUint(version, &out);
   WriteMembers<Order::kSorted>(request, {}, {}, true, &out);
   out.push_back('}');
@@ -80,7 +81,7 @@ DispatchOutcome<typename Fn::Response> Dispatch(PluginInstance& instance, const 
     outcome.error = Plain(DispatchStage::kVersionLookup, "MissingNegotiatedVersion");
   } else {
     JsonTree tree;
-    outcome.error = CallWire(instance, Fn::kName, version->second, Envelope(request, version->second), &tree);
+    outcome.error = CallWire(instance, Fn::kName, version->second, Envelope(request, version->second).view(), &tree);
     if (!outcome.error) {
       Reading in{tree, Duplicates::kLastWins, {}};
       if (!ReadResponse(in, &outcome.response.emplace())) {
@@ -110,7 +111,7 @@ Result<TextOutcome> ByText(PluginInstance& instance, const AugmentedMetadata& me
   }
   auto outcome = Dispatch<Fn>(instance, metadata, request);
   TextOutcome out{{}, std::move(outcome.error)};
-  if (outcome.response) Write<Order::kSorted>(*outcome.response, &out.response);
+  if (outcome.response) out.response = WriteText<Order::kSorted>(*outcome.response);
   return out;
 }
 

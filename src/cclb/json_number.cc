@@ -151,7 +151,7 @@ struct FixedRange {
 };
 
 template <class Real>
-void AppendReal(Real value, FixedRange fixed, std::string* out) {
+void AppendReal(Real value, FixedRange fixed, Out* out) {
   if (!std::isfinite(value)) {
     out->append("null");
     return;
@@ -173,29 +173,30 @@ void AppendReal(Real value, FixedRange fixed, std::string* out) {
     out->append("0.0");
   } else if (exponent < fixed.least || exponent > fixed.most) {
     out->push_back(digits[0]);
-    if (count > 1) out->append(".").append(digits, 1);
-    out->append(exponent < 0 ? "e-" : "e+").append(std::to_string(std::abs(exponent)));
+    if (count > 1) out->append("." + digits.substr(1));
+    out->append((exponent < 0 ? "e-" : "e+") + std::to_string(std::abs(exponent)));
   } else if (exponent < 0) {
-    out->append("0.").append(static_cast<size_t>(-exponent - 1), '0').append(digits);
+    out->append("0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits);
   } else if (count <= exponent + 1) {
-    out->append(digits).append(static_cast<size_t>(exponent + 1 - count), '0').append(".0");
+    out->append(digits + std::string(static_cast<size_t>(exponent + 1 - count), '0') + ".0");
   } else {
-    out->append(digits, 0, static_cast<size_t>(exponent + 1)).append(".").append(digits, static_cast<size_t>(exponent + 1));
+    out->append(digits.insert(static_cast<size_t>(exponent + 1), "."));
   }
 }
 
 template <class Integer>
-void AppendInteger(Integer value, std::string* out) {
-  char scratch[24];
-  out->append(scratch, static_cast<size_t>(std::to_chars(scratch, scratch + sizeof scratch, value).ptr - scratch));
+void AppendInteger(Integer value, Out* out) {
+  constexpr size_t kDigitsMax = 24;
+  out->Ensure(kDigitsMax);
+  out->set_position(std::to_chars(out->position(), out->position() + kDigitsMax, value).ptr);
 }
 
 }  // namespace
 
 JsonNumber ReadJsonNumber(const char* p, const char* end) noexcept { return Reader(p, end).Read(); }
-void AppendDouble(double value, std::string* out) { AppendReal(value, {-5, 15}, out); }
-void AppendFloat(float value, std::string* out) { AppendReal(value, {-6, 12}, out); }
-void AppendUint(uint64_t value, std::string* out) { AppendInteger(value, out); }
-void AppendInt(int64_t value, std::string* out) { AppendInteger(value, out); }
+void AppendDouble(double value, Out* out) { AppendReal(value, {-5, 15}, out); }
+void AppendFloat(float value, Out* out) { AppendReal(value, {-6, 12}, out); }
+void AppendUint(uint64_t value, Out* out) { AppendInteger(value, out); }
+void AppendInt(int64_t value, Out* out) { AppendInteger(value, out); }
 
 }  // namespace weir::cclb

@@ -2,9 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-
 #include "cclb/json_tree.h"
+#include "cclb/out.h"
 
 namespace weir::cclb {
 
@@ -19,10 +18,10 @@ struct JsonNumber {
 JsonNumber ReadJsonNumber(const char* p, const char* end) noexcept;
 
 /// Shortest digits that read back as the same value: "1.0", "0.1", "1e+16", "1e-7"; "null" unless finite.
-void AppendDouble(double value, std::string* out);
+void AppendDouble(double value, Out* out);
 /// The same for a float: its exponents begin at 1e+13 and below 1e-6.
-void AppendFloat(float value, std::string* out);
-void AppendUint(uint64_t value, std::string* out);
-void AppendInt(int64_t value, std::string* out);
+void AppendFloat(float value, Out* out);
+void AppendUint(uint64_t value, Out* out);
+void AppendInt(int64_t value, Out* out);
 
 }  // namespace weir::cclb

@@ -52,8 +52,7 @@ TEST(Json, SpecialBytesAreFoundAtEveryOffset) {
     for (const char special : {'"', '\\', '\x1F', '\0'}) {
       const std::string text = std::string(size, 'x') + special + "yyyyyyyyyyyyyyyyyyyy";
       EXPECT_EQ(FindStringEnd(text.data(), text.data() + text.size()) - text.data(), static_cast<ptrdiff_t>(size));
-      std::string quoted;
-      AppendString(text, &quoted);
+      const std::string quoted = Quoted(text);
       EXPECT_EQ(Canonical(quoted), quoted);
     }
   }
@@ -61,11 +60,11 @@ TEST(Json, SpecialBytesAreFoundAtEveryOffset) {
 
 TEST(Json, FloatsAndDoublesChangeToExponentsAtTheirOwnPlaces) {
   const auto both = [](double value) {
-    std::string out;
+    Out out;
     AppendDouble(value, &out);
-    out += ' ';
+    out.push_back(' ');
     AppendFloat(static_cast<float>(value), &out);
-    return out;
+    return out.str();
   };
   EXPECT_EQ(both(1e15), "1000000000000000.0 1e+15");
   EXPECT_EQ(both(1e12), "1000000000000.0 1000000000000.0");
@@ -111,9 +110,7 @@ TEST(Codec, AnArrayMayEndBeforeAFieldThatIsOmitted) {
 }
 
 TEST(Codec, SortedOrderPutsTheTagAmongTheFields) {
-  std::string out;
-  Write<Order::kSorted>(ObserveEventWire{Chunk{1, 2, 3}}, &out);
-  EXPECT_EQ(out, R"({"batch_index":1,"event_count":2,"kind":"chunk","total_bytes":3})");
+  EXPECT_EQ(WriteText<Order::kSorted>(ObserveEventWire{Chunk{1, 2, 3}}), R"({"batch_index":1,"event_count":2,"kind":"chunk","total_bytes":3})");
 }
 
 }  // namespace

@@ -21,6 +21,14 @@ const char* FindStringEnd(const char* p, const char* end) noexcept {
     if (const int mask = _mm_movemask_epi8(found); mask != 0) return p + __builtin_ctz(static_cast<unsigned>(mask));
   }
 #endif
+  constexpr uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
+  const auto zeros = [](uint64_t word) { return (word - kOnes) & ~word & kHighs; };  // its lowest bit is right, which is all that counts
+  for (; end - p >= 8; p += 8) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    const uint64_t found = zeros(word ^ kOnes * '"') | zeros(word ^ kOnes * '\\') | ((word - kOnes * 0x20) & ~word & kHighs);
+    if (found != 0) return p + (__builtin_ctzll(found) >> 3);
+  }
   while (p != end && *p != '"' && *p != '\\' && static_cast<unsigned char>(*p) >= 0x20) ++p;
   return p;
 }

@@ -10,7 +10,9 @@
 namespace weir::cclb {
 namespace {
 
-void AppendEscape(char c, std::string* out) {
+bool IsSpecial(char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20; }
+
+void AppendEscape(char c, Out* out) {
   constexpr char kHex[] = "0123456789abcdef";
   switch (c) {
     case '"': out->append("\\\""); break;
@@ -32,7 +34,7 @@ struct Member {
   size_t value;
 };
 
-void AppendObject(const JsonTree& tree, size_t index, std::string* out) {
+void AppendObject(const JsonTree& tree, size_t index, Out* out) {
   std::vector<Member> members;
   members.reserve(tree.node(index).size);
   bool sorted = true;
@@ -59,28 +61,48 @@ Result<std::string> Canonical(std::string_view text) {
   if (!IsValidUtf8(text)) return Error{ErrorCode::kInvalidArgument, Utf8Fault(text)};
   JsonTree tree;
   if (!tree.Parse(text)) return Error{ErrorCode::kInvalidArgument, tree.error()};
-  std::string out;
-  AppendCanonical(tree, JsonTree::kRoot, &out);
-  return out;
+  return CanonicalText(tree, JsonTree::kRoot);
 }
 
 }  // namespace
 
-void AppendString(std::string_view text, std::string* out) {
-  out->push_back('"');
+// Scans and copies at once: 16 bytes at a time, each stored whole before it is known how many of them count.
+void AppendString(std::string_view text, Out* out) {
+  constexpr size_t kStep = 16;
+  out->Ensure(text.size() + 2 + kStep);
   const char* p = text.data();
   const char* const end = p + text.size();
-  while (true) {
-    const char* stop = FindStringEnd(p, end);
-    out->append(p, static_cast<size_t>(stop - p));
-    if (stop == end) break;
-    AppendEscape(*stop, out);
-    p = stop + 1;
+  char* to = out->position();
+  *to++ = '"';
+  while (p != end) {
+    const size_t step = std::min(kStep, static_cast<size_t>(end - p));
+    const char* const stop = FindStringEnd(p, p + step);
+    step == kStep ? std::memcpy(to, p, kStep) : std::memcpy(to, p, step);
+    to += stop - p;
+    p = stop;
+    if (p == end || !IsSpecial(*p)) continue;
+    out->set_position(to);
+    AppendEscape(*p++, out);
+    out->Ensure(static_cast<size_t>(end - p) + 2 + kStep);
+    to = out->position();
   }
-  out->push_back('"');
+  *to++ = '"';
+  out->set_position(to);
 }
 
-void AppendCanonical(const JsonTree& tree, size_t index, std::string* out) {
+std::string Quoted(std::string_view text) {
+  Out out(text.size() + 32);
+  AppendString(text, &out);
+  return out.str();
+}
+
+std::string CanonicalText(const JsonTree& tree, size_t index) {
+  Out out;
+  AppendCanonical(tree, index, &out);
+  return out.str();
+}
+
+void AppendCanonical(const JsonTree& tree, size_t index, Out* out) {
   const JsonNode& node = tree.node(index);
   switch (node.kind) {
     case JsonKind::kNull: out->append("null"); return;

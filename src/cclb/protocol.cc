@@ -53,7 +53,7 @@ std::vector<Slot> SlotsOf(const std::set<std::string>& functions) {
 // ---- L2: the offer --------------------------------------------------------------------------------------------------------
 namespace {
 
-std::string Quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+std::string InQuotes(std::string_view name) { return "'" + std::string(name) + "'"; }
 std::string Range() { return "[" + std::to_string(Limit::kVersionLeast) + ", " + std::to_string(Limit::kVersionMost) + "]"; }
 bool InRange(uint32_t version) { return version >= Limit::kVersionLeast && version <= Limit::kVersionMost; }
 bool Has(const std::vector<uint32_t>& versions, uint32_t version) {
@@ -94,7 +94,7 @@ std::optional<Fault> Validate(const HandshakeOffer& offer) {
   }
   for (const auto& [function, versions] : offer.function_versions) {
     if (versions.size() > Limit::kVersionsPerFunction) {
-      return Fault{"FunctionVersionCountExceeded", "function " + Quoted(function) + " has " + std::to_string(versions.size()) +
+      return Fault{"FunctionVersionCountExceeded", "function " + InQuotes(function) + " has " + std::to_string(versions.size()) +
                                                        " versions, exceeds maximum " + std::to_string(Limit::kVersionsPerFunction)};
     }
     for (const uint32_t version : versions) {
@@ -139,10 +139,10 @@ std::optional<Fault> ValidateChosen(const std::string& function, uint32_t chosen
   const auto supported = accept.plugin_supported.find(function);
   const auto offered = offer.function_versions.find(function);
   if (supported == accept.plugin_supported.end() || offered == offer.function_versions.end()) {
-    return Fault{"ChosenForUnknownFunction", "chosen for unknown function: " + Quoted(function) + " not in host offer"};
+    return Fault{"ChosenForUnknownFunction", "chosen for unknown function: " + InQuotes(function) + " not in host offer"};
   }
   if (!Has(offered->second, chosen)) {
-    return Fault{"ChosenVersionNotOffered", "chosen version not offered: function " + Quoted(function) + " version " +
+    return Fault{"ChosenVersionNotOffered", "chosen version not offered: function " + InQuotes(function) + " version " +
                                                 std::to_string(chosen) + " not in offer"};
   }
   std::optional<uint32_t> most;  // that both know
@@ -150,7 +150,7 @@ std::optional<Fault> ValidateChosen(const std::string& function, uint32_t chosen
     if (Has(offered->second, version) && (!most || version > *most)) most = version;
   }
   if (most && chosen < *most) {
-    return Fault{"DowngradeAttempt", "downgrade attempt detected: function " + Quoted(function) + " chosen version " +
+    return Fault{"DowngradeAttempt", "downgrade attempt detected: function " + InQuotes(function) + " chosen version " +
                                          std::to_string(chosen) + " but max intersection is " + std::to_string(*most)};
   }
   return std::nullopt;
@@ -169,7 +169,7 @@ std::optional<Fault> ValidateAgainstOffer(const HandshakeAccept& accept, const H
   }
   for (const std::string& capability : accept.required_capabilities) {
     if (!offer.host_capabilities.contains(capability)) {
-      return Fault{"RequiredCapabilityUnavailable", "required capability " + Quoted(capability) + " not available in host capabilities"};
+      return Fault{"RequiredCapabilityUnavailable", "required capability " + InQuotes(capability) + " not available in host capabilities"};
     }
   }
   return std::nullopt;

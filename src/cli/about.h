@@ -15,6 +15,7 @@ Examples:
   weir test --plugin plugin.wasm --suite tests.textpb   cases in a file, run in memory
   weir help yaml                                 the keys of that file
   weir bench plugin.wasm                         how fast it is, and where its time goes
+  weir call plugin.wasm greet --input you        a function of a plugin of Extism
   weir fuzz plugin.wasm                          requests that make it fail, as a suite for weir test
   weir conformance                               what of Proxy-Wasm works, shown case by case
   weir trace weir.trace --replay                 what plugins did with real requests, done again

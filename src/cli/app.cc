@@ -246,6 +246,7 @@ int Execute(CLI::App& app, Request& request, const RunFlags& flags, const TestFl
     case Command::kBench:
       request.bench.request.plugins = {{.name = "plugin", .file = AbsolutePath(request.bench.file), .options = OptionsOf(request.bench.options)}};
       return Bench(request.bench);
+    case Command::kCall: return Call(request.call);
     case Command::kFuzz: return Fuzz(request.fuzz);
     case Command::kTest:
       if (const Result<void> finished = FinishTest(app, test_flags, request.test); !finished) return UsageError(app, finished.error().message);
@@ -305,6 +306,7 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
   AddTest(*app, request, test_flags);
   AddRequest(*app, request, flags);
   AddBench(*app, request);
+  AddCall(*app, request);
   AddFuzz(*app, request);
   AddRest(*app, request);
   AddCclb(*app, request.cclb);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/call.h"
 #include "cli/cclb.h"
 #include "cli/check.h"
 #include "cli/conformance.h"
@@ -27,7 +28,7 @@ namespace weir::cli {
 inline constexpr std::string_view kVersion = WEIR_VERSION;
 
 enum class Command : unsigned char {
-  kNone, kRun, kTest, kRequest, kCheck, kBench, kFuzz, kInspect, kConformance, kTrace, kCclb, kCompletion, kMan, kHelp,
+  kNone, kRun, kTest, kRequest, kCheck, kBench, kCall, kFuzz, kInspect, kConformance, kTrace, kCclb, kCompletion, kMan, kHelp,
 };
 
 /// What the command line asked for.
@@ -35,6 +36,7 @@ struct Request {
   Command command = Command::kNone;
   RunRequest run;
   BenchRequest bench;
+  CallRequest call;
   FuzzRequest fuzz;
   InspectRequest inspect;
   CheckRequest check;
@@ -68,6 +70,7 @@ std::unique_ptr<CLI::App> MakeApp(Request& request, RunFlags& flags, TestFlags& 
 /// After a successful parse of `weir run`: flags in their order on the command line become the plugins of `request.run`.
 Result<void> FinishRun(const CLI::App& app, const RunFlags& flags, Request& request);
 
+void AddCall(CLI::App& app, Request& request);
 void AddTest(CLI::App& app, Request& request, TestFlags& flags);
 /// After a successful parse of `weir test`: --plugin, --config and --suite in their order become batches.
 Result<void> FinishTest(const CLI::App& app, const TestFlags& flags, TestRequest& request);

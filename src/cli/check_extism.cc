@@ -58,7 +58,7 @@ void CheckExtism(CheckReport& report) {
     const bool fits = exported.signature == "() -> i32" || exported.signature == "()";
     (fits ? callable : uncallable).emplace_back(exported.name);
   }
-  report.findings.push_back({CheckId::kExtismNotRun, "", "is a plugin of Extism, which this version of Weir does not load", {}});
+  report.findings.push_back({CheckId::kExtismNotRun, "", "is a plugin of Extism: weir call runs its functions, NGINX does not", {}});
   if (callable.empty()) report.findings.push_back({CheckId::kExtismNoFunctions, "", "exports no function () -> i32", {}});
   const std::string wrong = std::to_string(uncallable.size()), wanted = std::to_string(brought.size());
   if (!uncallable.empty()) report.findings.push_back({CheckId::kExtismExport, "", wrong + " exported functions are not () -> i32", std::move(uncallable)});

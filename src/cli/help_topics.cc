@@ -43,8 +43,8 @@ constexpr HelpTopic kTopics[] = {
 1    the thing asked about is bad: a plugin that does not load, a configuration NGINX refuses, a port in use, a case of weir test
 2    the command line is wrong: an unknown flag, a missing value; weir test: a suite or plugin that cannot be read, and nothing was run
 weir fuzz: 1 when it found something, 2 for bad input or a plugin that does not start.
-weir check: 1 for an error found (with --strict: or a warning), 2 for a file that is no module. weir request, weir bench: 1 when a plugin failed,
-2 for bad input.
+weir check: 1 for an error found (with --strict: or a warning), 2 for a file that is no module. weir request, weir bench, weir call: 1 when a
+plugin failed, 2 for bad input.
 weir run becomes NGINX: from then on the exit code is NGINX's own (0 after SIGTERM, SIGINT or SIGQUIT).
 )"},
     {"environment", "variables that weir reads",

@@ -95,7 +95,7 @@ void SetFeatures(bool all, wasm_config_t* config) {
   wasmtime_config_wasm_threads_set(config, false);
   wasmtime_config_wasm_function_references_set(config, all);
   wasmtime_config_wasm_gc_set(config, all);
-  wasmtime_config_wasm_exceptions_set(config, false);
+  wasmtime_config_wasm_exceptions_set(config, all);
   wasmtime_config_wasm_multi_memory_set(config, all);
   wasmtime_config_wasm_memory64_set(config, all);
 }

@@ -222,7 +222,9 @@ std::optional<Fault> WorldImpl::FaultOf(wasmtime_error_t* error, wasm_trap_t* tr
   const ErrorPtr error_owner(error);
   const TrapPtr trap_owner(trap);
   Fault fault = SplitMessage(trap != nullptr ? Message(*trap) : Message(*error));
-  fault.kind = trap != nullptr ? Fault::Kind::kTrap : Fault::Kind::kHost;
+  // Without a code it is an exception that nobody caught.
+  wasmtime_trap_code_t code;
+  fault.kind = trap != nullptr && wasmtime_trap_code(trap, &code) ? Fault::Kind::kTrap : Fault::Kind::kHost;
   if (error != nullptr && wasmtime_error_exit_status(error, &fault.exit_code)) fault.kind = Fault::Kind::kExit;
   if (interrupted_) fault.kind = Fault::Kind::kInterrupted;
   if (std::exchange(budget_.exceeded, false)) {

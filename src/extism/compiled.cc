@@ -40,6 +40,10 @@ std::string_view KindText(ExternInfo::Kind kind) {
   }
 }
 
+bool Callable(const ExternInfo& row) {
+  return row.kind == ExternInfo::Kind::kFunction && (row.signature == "() -> i32" || row.signature == "() -> ()");
+}
+
 std::vector<engine::ValType> EngineTypes(const std::vector<ValType>& types) {
   std::vector<engine::ValType> out;
   for (const ValType type : types) out.push_back(static_cast<engine::ValType>(type));
@@ -98,9 +102,15 @@ std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {
 
 bool CompiledImpl::FunctionExists(std::string_view function) const {
   const auto exports = plan_.modules[plan_.main].module->exports();
-  return std::any_of(exports.begin(), exports.end(), [&](const ExternInfo& row) {
-    return row.kind == ExternInfo::Kind::kFunction && row.name == function && (row.signature == "() -> i32" || row.signature == "() -> ()");
-  });
+  return std::any_of(exports.begin(), exports.end(), [&](const ExternInfo& row) { return row.name == function && Callable(row); });
+}
+
+std::vector<std::string> CompiledImpl::Functions() const {
+  std::vector<std::string> names;
+  for (const ExternInfo& row : plan_.modules[plan_.main].module->exports()) {
+    if (Callable(row)) names.push_back(row.name);
+  }
+  return names;
 }
 
 std::optional<Failure> CompiledImpl::UnknownEnvImport() const {

@@ -35,6 +35,7 @@ class CompiledImpl final : public Compiled {
 
   Result<std::unique_ptr<Plugin>> NewPlugin(std::string* cause) override;
   bool FunctionExists(std::string_view function) const override;
+  std::vector<std::string> Functions() const override;
   const Manifest& manifest() const override { return manifest_; }
 
   const engine::WorldPlan& plan() const { return plan_; }

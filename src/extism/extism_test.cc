@@ -184,6 +184,40 @@ TEST_F(ExtismTest, HostFunctionsSeeBlocksAndFail) {
   EXPECT_EQ(outcome.code, -1);
 }
 
+TEST_F(ExtismTest, TypedHostFunctionsTakeTheirTypesFromCpp) {
+  PluginOptions options;
+  options.functions = {Typed("join", [](std::string_view text, int32_t times) {
+                         std::string all;
+                         for (int32_t i = 0; i < times; ++i) all += text;
+                         return all;
+                       }),
+                       Typed("half", [](double n) -> Result<float> {
+                         if (n < 0) return Error{ErrorCode::kInvalidArgument, "less than nothing"};
+                         return static_cast<float>(n / 2);
+                       }),
+                       Typed("upper", [](CurrentPlugin& plugin, std::span<uint8_t> bytes) {
+                         EXPECT_NE(plugin.memory(), nullptr);
+                         for (uint8_t& byte : bytes) byte &= 0xdf;
+                       })};
+  const auto plugin = New(R"((module
+    (import "extism:host/user" "join" (func $join (param i64 i32) (result i64)))
+    (import "extism:host/user" "half" (func $half (param f64) (result f32)))
+    (import "extism:host/user" "upper" (func $upper (param i64)))
+    (import "extism:host/env" "input_offset" (func $input (result i64)))
+    (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+    (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+    (func (export "go") (result i32) (local $h i64)
+      (call $upper (call $input))
+      (local.set $h (call $join (call $input) (i32.const 3)))
+      (call $output_set (local.get $h) (call $length (local.get $h)))
+      (i32.trunc_f32_s (call $half (f64.const 1))))
+    (func (export "negative") (drop (call $half (f64.const -1))))
+    (func (export "handle") (drop (call $join (i64.const 7777) (i32.const 1))))))", std::move(options));
+  EXPECT_EQ(*plugin->Call("go", "ab"), "ABABAB");
+  EXPECT_EQ(plugin->CallRaw("negative", "").cause, "less than nothing");
+  EXPECT_EQ(plugin->CallRaw("handle", "").cause, "invalid memory offset");
+}
+
 TEST_F(ExtismTest, ModulesAreLinkedByName) {
   Manifest manifest;
   manifest.modules.push_back({.data = "(module (global $n (mut i32) (i32.const 40)) (func (export \"next\") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))", .name = "counter"});

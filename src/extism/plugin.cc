@@ -68,6 +68,8 @@ std::optional<Failure> PluginImpl::Link() {
   functions_.clear();
   instantiated_ = false;
   if (auto failure = NewWorld()) return failure;
+  // The reference's kernel cannot even be instantiated.
+  if (options().fuel == uint64_t{0}) return Failure("error while executing at wasm backtrace:", "wasm trap: all fuel consumed by WebAssembly");
   if (auto failure = compiled_->UnknownEnvImport()) return failure;
   if (compiled_->quiet()) {
     if (auto failure = compiled_->QuietLink(this)) return failure;

@@ -64,7 +64,10 @@ class RuntimeImpl final : public Runtime {
     bool starts = false;
   };
   Result<EngineSet> Engines(const PluginOptions& options, const Manifest& manifest);
-  Result<Made> Make(Engine& engine, const ManifestModule& module, const PluginOptions& options, std::string* cause);
+  /// `bare`: the only module's bytes; null: the manifest has them.
+  Result<std::shared_ptr<Compiled>> CompileAll(const Manifest& manifest, const std::string_view* bare, PluginOptions options, std::string* cause);
+  /// `data`: of a module that has its bytes.
+  Result<Made> Make(Engine& engine, const ManifestModule& module, std::string_view data, const PluginOptions& options, std::string* cause);
 
   std::mutex mutex_;
   std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
@@ -84,9 +87,10 @@ Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manif
   return set;
 }
 
-Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule& module, const PluginOptions& options, std::string* cause) {
+Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule& module, std::string_view data, const PluginOptions& options,
+                                            std::string* cause) {
   std::string read;
-  std::string_view bytes = module.data;
+  std::string_view bytes = data;
   if (module.source == ManifestModule::Source::kPath) {
     auto file = ReadModuleFile(module.path);
     if (!file) return ErrorOf(file.error().code, Failure(file.error().message), cause);
@@ -105,6 +109,7 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule
   }
   std::string binary;
   if (!bytes.starts_with(kMagic)) {
+    if (Utf8Fault(bytes)) return ErrorOf(ErrorCode::kInvalidModule, Failure("input bytes aren't valid utf-8"), cause);
     auto wasm = engine::WatToWasm(bytes);
     if (!wasm) return ErrorOf(ErrorCode::kInvalidModule, Failure::Of(engine::SplitMessage(wasm.error().message)), cause);
     bytes = binary = *std::move(wasm);
@@ -121,8 +126,8 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule
 Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(std::string_view source, PluginOptions options, std::string* cause) {
   if (source.starts_with(kMagic) || LooksLikeText(source) || Utf8Fault(source)) {
     Manifest manifest;
-    manifest.modules.push_back({.data = std::string(source)});
-    return Compile(manifest, std::move(options), cause);
+    manifest.modules.emplace_back();
+    return CompileAll(manifest, &source, std::move(options), cause);
   }
   auto manifest = ParseManifest(source, options.manifest_pointers);
   if (!manifest) return ErrorOf(ErrorCode::kInvalidArgument, Failure(manifest.error().message), cause);
@@ -130,6 +135,10 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(std::string_view source, 
 }
 
 Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(const Manifest& manifest, PluginOptions options, std::string* cause) {
+  return CompileAll(manifest, nullptr, std::move(options), cause);
+}
+
+Result<std::shared_ptr<Compiled>> RuntimeImpl::CompileAll(const Manifest& manifest, const std::string_view* bare, PluginOptions options, std::string* cause) {
   const auto fail = [&](std::string text) { return ErrorOf(ErrorCode::kInvalidArgument, Failure(std::move(text)), cause); };
   if (manifest.modules.empty()) return fail("No wasm files specified in Extism manifest");
   auto engines = Engines(options, manifest);
@@ -138,7 +147,8 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(const Manifest& manifest,
   bool main_starts = false;
   const auto has = [&](std::string_view name) { return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; }); };
   for (size_t i = 0; i < manifest.modules.size(); ++i) {
-    auto made = Make(*engines->engine, manifest.modules[i], options, cause);
+    const ManifestModule& module = manifest.modules[i];
+    auto made = Make(*engines->engine, module, bare != nullptr ? *bare : module.data, options, cause);
     if (!made) return std::move(made).error();
     // The only one is main whatever its name, of several the last one if none is named so.
     const bool last = i + 1 == manifest.modules.size();
@@ -148,8 +158,9 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(const Manifest& manifest,
     rows.push_back(std::move(made->row));
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  Manifest kept = manifest;
-  for (ManifestModule& module : kept.modules) module.data.clear();  // it is compiled
+  // Without the modules' bytes: they are compiled.
+  Manifest kept{.limits = manifest.limits, .config = manifest.config, .allowed_hosts = manifest.allowed_hosts, .allowed_paths = manifest.allowed_paths};
+  for (const ManifestModule& module : manifest.modules) kept.modules.push_back({module.source, module.path, "", module.request, module.name, module.hash});
   return std::shared_ptr<Compiled>(
       std::make_shared<CompiledImpl>(*std::move(engines), std::move(kept), std::move(rows), main_starts, std::move(options)));
 }

@@ -184,7 +184,8 @@ class Shrinker {
 
   void Text(const Way& way, const Field* field) {
     // Bytes of a body that is cut are taken out of its pieces, by Pieces().
-    const bool body = field->name() == "content" && way.steps.size() >= 2;
+    const std::string_view part = way.steps.empty() ? std::string_view() : std::string_view(way.steps.front().first->name());
+    const bool body = part == "request_body" || part == "response_body";
     if (!body) Shorten(way, field);
     const std::string text = TextOf(way, field);
     constexpr size_t kPlainMax = 24;

@@ -9,16 +9,9 @@
 namespace weir::cclb::golden {
 namespace {
 
-std::string Quoted(std::string_view text) {
-  std::string out;
-  AppendString(text, &out);
-  return out;
-}
 template <class T>
 std::string Value(const T& value) {
-  std::string out;
-  Write<Order::kSorted>(value, &out);
-  return out;
+  return WriteText<Order::kSorted>(value);
 }
 
 // Trap texts carry code offsets, and some causes the plugin's random id.

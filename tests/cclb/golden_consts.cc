@@ -43,11 +43,6 @@ constexpr TextRow kTexts[] = {
     {"PLUGIN_NAME_PATTERN", Limit::kPluginNamePattern},
 };
 
-std::string Quoted(std::string_view text) {
-  std::string out;
-  AppendString(text, &out);
-  return out;
-}
 template <class T>
 std::string Names(const T& names) {
   std::string out = "[";

@@ -19,17 +19,10 @@ Answer Expect(const View& expect, const std::optional<Fault>& fault, const std::
   return Compare("display", expect["display"].str(), fault->message);
 }
 
-std::string Quoted(std::string_view text) {
-  std::string out;
-  AppendString(text, &out);
-  return out;
-}
 
 template <class T>
 std::string Value(const T& value) {
-  std::string out;
-  Write<Order::kSorted>(value, &out);
-  return out;
+  return WriteText<Order::kSorted>(value);
 }
 
 // "validate" of an offer or metadata, inside of a larger answer.

@@ -49,11 +49,7 @@ class View {
   }
   uint64_t number(uint64_t otherwise) const { return kind() == JsonKind::kUint ? tree_->node(node_).uint : otherwise; }
   /// Canonical JSON; empty for nothing.
-  std::string text() const {
-    std::string out;
-    if (tree_ != nullptr) AppendCanonical(*tree_, node_, &out);
-    return out;
-  }
+  std::string text() const { return tree_ == nullptr ? std::string() : CanonicalText(*tree_, node_); }
 
  private:
   const JsonTree* tree_ = nullptr;

@@ -23,7 +23,7 @@ PLANTED = {
     "chunks": ("chunking", "request_body", r"chunk_bytes: \d+", 70, ()),
     "eat": ("memory", "proxy_on_request_headers", r'key: "x-reserve-kib"\s+value: "\d{4,}"', 90, ("--memory", "2m")),
     "answer": ("trap", "proxy_on_http_call_response", r"status: 5\d\d", 60, ()),
-    "silence": ("waits", "request_headers", r"failure: \w+", 60, ()),
+    "silence": ("waits", "request_headers", r"failure: \w+|after_ms: 500", 60, ()),
     "tick": ("trap", "proxy_on_tick", r"init_advance_ms: 3000|advance_ms: 3000", 30, ()),
     "path": ("trap", "proxy_on_request_headers", r"request_headers \{\s*\}", 30, ()),
     "trailer": ("trap", "proxy_on_response_trailers", r'key: "x-checksum"\s+value: "a{9}"', 70, ()),

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "c_api_modules.h"
+#include "capi/testing/modules.h"
 
 /* What may differ: the allocator's and the kernel's own rounding. One leaked page a plugin would be 80 MiB. */
 static const long kSlackBytes = 4 << 20;

@@ -16,6 +16,7 @@ import sys
 import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
+MODULES = HERE.parents[1] / "src" / "capi" / "testing" / "modules.h"
 PACKAGES = ["extism==1.1.1", "extism-sys==1.41.0"]
 SYMBOLS = 33
 COUNT = re.compile(r"^Ran (\d+) tests? .*?^(OK|FAILED)(?: \((.*)\))?$", re.MULTILINE | re.DOTALL)
@@ -37,12 +38,12 @@ def environment(folder):
 
 
 def modules(folder):
-    """The test plugins of c_api_modules.h as files, as the compiler sees them."""
+    """The test plugins of MODULES as files, as the compiler sees them."""
     folder.mkdir(parents=True, exist_ok=True)
     out = []
     for name in ("kModule", "kHelloModule", "kNotifyModule"):
         source = folder / "print.c"
-        source.write_text(f'#include <stdio.h>\n#include "{HERE}/c_api_modules.h"\nint main(void) {{ return fputs({name}, stdout) < 0; }}\n')
+        source.write_text(f'#include <stdio.h>\n#include "{MODULES}"\nint main(void) {{ return fputs({name}, stdout) < 0; }}\n')
         subprocess.run(["cc", "-w", "-o", folder / "print", source], check=True)
         path = folder / f"{name}.wat"
         path.write_bytes(subprocess.run([folder / "print"], check=True, capture_output=True).stdout)

@@ -125,7 +125,9 @@ class Postgres final : public Sql {
   }
 
   RegistryResult<bool> HasTable(const char* table) override {
-    WEIR_TRY(const SqlAnswer answer, Run("SELECT 1::bigint WHERE to_regclass($1) IS NOT NULL", {std::string_view(table)}));
+    // Not by to_regclass(): it may answer from what this session knew before it waited for the lock.
+    WEIR_TRY(const SqlAnswer answer, Run("SELECT 1::bigint FROM pg_catalog.pg_class WHERE relname = $1 AND pg_catalog.pg_table_is_visible(oid)",
+                                         {std::string_view(table)}));
     return !answer.rows.empty();
   }
 

@@ -43,14 +43,8 @@ RegistryFault Corrupt(const Sql& sql, const std::string& what) {
   return {RegistryErrorName::kCorrupt, sql.name() + ": " + what};
 }
 
-/// How many of `migrations` the database has.
+/// How many of `migrations` the database has. Precondition: the table is there.
 RegistryResult<size_t> Applied(Sql& sql, std::span<const Migration> migrations) {
-  WEIR_TRY(const bool there, sql.HasTable(kTable));
-  if (!there) {
-    WEIR_TRY(const bool other, sql.HasTable("cc_lb_plugins"));
-    if (other) return Corrupt(sql, "has the registry's tables, but not cc_lb_migrations: restore it from an export");
-    return size_t{0};
-  }
   WEIR_TRY(const auto answer, sql.Run(kApplied, {}));
   for (size_t i = 0; i < answer.rows.size(); ++i) {
     const auto* version = std::get_if<int64_t>(&answer.rows[i][0]);
@@ -74,12 +68,21 @@ RegistryResult<size_t> Applied(Sql& sql, std::span<const Migration> migrations) 
 std::span<const Migration> Migrations() { return kMigrations; }
 
 RegistryStatus Migrate(Sql& sql, std::span<const Migration> migrations) {
-  WEIR_TRY(const size_t before, Applied(sql, migrations));
-  if (before == migrations.size()) return std::monostate();
+  // Without a lock, since that is how nearly every program finds it.
+  WEIR_TRY(const bool made, sql.HasTable(kTable));
+  if (made) {
+    WEIR_TRY(const size_t before, Applied(sql, migrations));
+    if (before == migrations.size()) return std::monostate();
+  }
+  // With it, from the beginning: another process may have been faster, or be halfway between two questions.
   WEIR_TRY(auto transaction, Transaction::Begin(sql, Access::kWrite));
   WEIR_TRY(const bool there, sql.HasTable(kTable));
-  if (!there) WEIR_TRY_VOID(sql.Define(kMakeTable));
-  WEIR_TRY(size_t done, Applied(sql, migrations));  // again: another process may have been faster
+  if (!there) {
+    WEIR_TRY(const bool others, sql.HasTable("cc_lb_plugins"));
+    if (others) return Corrupt(sql, "has the registry's tables, but not cc_lb_migrations: restore it from an export");
+    WEIR_TRY_VOID(sql.Define(kMakeTable));
+  }
+  WEIR_TRY(size_t done, Applied(sql, migrations));
   for (; done < migrations.size(); ++done) {
     WEIR_TRY_VOID(sql.Define(migrations[done].text));
     WEIR_TRY_VOID(sql.Run(kNote, {static_cast<int64_t>(done + 1), std::string_view(migrations[done].name), static_cast<int64_t>(time(nullptr))}));

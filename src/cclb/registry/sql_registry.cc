@@ -106,7 +106,7 @@ RegistryResult<std::string> SqlRegistry::ReadModule(const ModuleHash& sha256) {
 }
 
 // ---- writing ------------------------------------------------------------------------------------------------------------
-RegistryResult<StoreOutcome> SqlRegistry::StoreRow(const PluginRecord& record, std::string_view module) {
+RegistryResult<StoreOutcome> SqlRegistry::StoreRow(const PluginRecord& record, std::string_view module, uint64_t rows) {
   WEIR_TRY_VOID(CheckRecord(record, limits_));
   if (module.size() > limits_.module_bytes_max) {
     return RegistryFault{RegistryErrorName::kInvalidRecord, "the module of \"" + record.plugin_name + "\" has " + std::to_string(module.size()) +
@@ -116,11 +116,9 @@ RegistryResult<StoreOutcome> SqlRegistry::StoreRow(const PluginRecord& record, s
   if (found != record.sha256) return BlobMismatch(record.sha256, found);
   WEIR_TRY(const auto there, FindRow(record.sha256));
   if (there && there->plugin_name != record.plugin_name) return NameMismatch(record.sha256, there->plugin_name, record.plugin_name);
-  StoreOutcome outcome;
-  WEIR_TRY(outcome.rows, CountRows());
-  outcome.inserted = !there;
-  if (outcome.inserted && outcome.rows >= limits_.rows_max) {
-    return RegistryFault{RegistryErrorName::kRegistryFull, name() + ": holds " + std::to_string(outcome.rows) + " plugins, the most it takes is " +
+  StoreOutcome outcome{.inserted = !there, .rows = rows};
+  if (outcome.inserted && rows >= limits_.rows_max) {
+    return RegistryFault{RegistryErrorName::kRegistryFull, name() + ": holds " + std::to_string(rows) + " plugins, the most it takes is " +
                                                                std::to_string(limits_.rows_max) + ": remove some"};
   }
   outcome.rows += outcome.inserted;
@@ -133,7 +131,8 @@ RegistryResult<StoreOutcome> SqlRegistry::StoreRow(const PluginRecord& record, s
 RegistryResult<StoreOutcome> SqlRegistry::Store(const PluginRecord& record, std::string_view module) {
   const std::lock_guard lock(mutex_);
   WEIR_TRY(auto transaction, Transaction::Begin(*sql_, Access::kWrite));
-  WEIR_TRY(const StoreOutcome outcome, StoreRow(record, module));
+  WEIR_TRY(const uint64_t rows, CountRows());
+  WEIR_TRY(const StoreOutcome outcome, StoreRow(record, module, rows));
   WEIR_TRY_VOID(transaction.Commit());
   return outcome;
 }

@@ -38,7 +38,8 @@ class SqlRegistry final : public Registry {
   RegistryResult<std::string> ModuleRow(const ModuleHash& sha256);
   RegistryResult<uint64_t> CountRows();
   RegistryResult<std::vector<ModuleHash>> Keys();
-  RegistryResult<StoreOutcome> StoreRow(const PluginRecord& record, std::string_view module);
+  /// `rows`: how many there are.
+  RegistryResult<StoreOutcome> StoreRow(const PluginRecord& record, std::string_view module, uint64_t rows);
   RegistryStatus Mark(std::string_view mark, int64_t now);
   RegistryResult<ImportOutcome> ImportRows(class ExportReader& reader, ImportMode mode);
   RegistryStatus CheckRow(const ModuleHash& key, std::vector<std::string>* faults);

@@ -93,9 +93,10 @@ class Pass {
     auto record = RehandshakePlugin(registry_, examiner_, entry.record.sha256, left_ms, options_.stop);
     if (!record && IsOfRegistry(record.error().name)) return Note(std::move(record).error());
     if (!record && options_.stop.stop_requested()) return;  // interrupted rather than refused
+    const bool good = record.has_value();
+    if (good) entry.record = *std::move(record);
     if (LeftMs() == 0) return Disable(entry, StartupOutcome::kOutOfTime, OutOfTime());
-    if (!record) return Disable(entry, StartupOutcome::kDisabled, std::string(NameOf(record.error().name)) + ": " + record.error().message);
-    entry.record = *std::move(record);
+    if (!good) return Disable(entry, StartupOutcome::kDisabled, std::string(NameOf(record.error().name)) + ": " + record.error().message);
     entry.outcome = StartupOutcome::kRehandshaken;
   }
 

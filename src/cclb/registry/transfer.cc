@@ -27,6 +27,7 @@ RegistryResult<uint64_t> SqlRegistry::Export(const std::string& path) {
 RegistryResult<ImportOutcome> SqlRegistry::ImportRows(ExportReader& reader, ImportMode mode) {
   ImportOutcome outcome;
   std::optional<ModuleHash> last;
+  WEIR_TRY(uint64_t rows, CountRows());
   for (;;) {
     WEIR_TRY(const auto entry, reader.Next());
     if (!entry) return outcome;
@@ -39,12 +40,13 @@ RegistryResult<ImportOutcome> SqlRegistry::ImportRows(ExportReader& reader, Impo
       ++outcome.kept;
       continue;
     }
-    const auto stored = StoreRow(record, entry->module);
+    const auto stored = StoreRow(record, entry->module, rows);
     if (!stored) {
       const bool bad = stored.error().name == RegistryErrorName::kInvalidRecord || stored.error().name == RegistryErrorName::kBlobSha256Mismatch;
       return bad ? reader.Malformed("plugin " + HexOf(record.sha256) + ": " + stored.error().message) : stored.error();
     }
     ++(stored->inserted ? outcome.added : outcome.replaced);
+    rows = stored->rows;
     outcome.above_warn = stored->above_warn;
   }
 }

@@ -1,6 +1,6 @@
 /* The plugins of the C API's tests, as text: `#` makes a string of them, so they have no comments of WebAssembly's. */
-#ifndef WEIR_TESTS_EXTISM_C_API_MODULES_H_
-#define WEIR_TESTS_EXTISM_C_API_MODULES_H_
+#ifndef WEIR_CAPI_TESTING_MODULES_H_
+#define WEIR_CAPI_TESTING_MODULES_H_
 
 #define WAT(...) #__VA_ARGS__
 
