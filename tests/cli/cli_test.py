@@ -49,7 +49,7 @@ class Help(Case):
         code, out, err = weir("--help")
         self.assertEqual((code, err), (0, ""))
         self.assertLess(out.index("weir run --plugin"), out.index("Usage:"))
-        for command in ("run", "inspect", "check", "test", "request", "bench", "call", "fuzz", "conformance", "trace",  "completion", "man", "help"):
+        for command in ("run", "inspect", "check", "test", "request", "bench", "call", "fuzz", "conformance", "trace", "completion", "man", "help"):
             self.assertRegex(out, rf"(?m)^  {command} ")
             self.assertEqual(weir(command, "--help")[0], 0)
 

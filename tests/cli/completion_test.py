@@ -17,6 +17,7 @@ import unittest
 WEIR = "build/bin/weir"
 SECONDS_MAX = 60
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>]|\][^\x07]*\x07|\([A-B0-2])|[\r\x07]")
+PROMPT = "ready> "
 BACK = re.compile(r"\x08+")
 
 
@@ -48,7 +49,7 @@ class Typed:
         pid, self.fd = pty.fork()
         if pid == 0:
             os.chdir(folder)
-            environment = {"PATH": f"{folder}:{os.environ['PATH']}", "TERM": "xterm", "HOME": str(folder), "LC_ALL": "C.UTF-8", "LINES": "2000", "COLUMNS": "400"}
+            environment = {"PATH": f"{folder}:{os.environ['PATH']}", "TERM": "xterm", "HOME": str(folder), "LC_ALL": "C.UTF-8", "LINES": "2000", "COLUMNS": "400", "PS1": PROMPT}
             os.execvpe(argv[0], argv, environment)
         self.pid, self.count = pid, 0
         self.line("stty rows 2000 cols 400")
@@ -56,10 +57,10 @@ class Typed:
             self.line(text)
 
     def send(self, text, until):
-        """What the shell wrote up to `until`."""
+        """What the shell wrote up to `until`, and to its prompt: what is typed before that goes to the kernel's line, where Tab completes nothing."""
         os.write(self.fd, text.encode())
         out, deadline = b"", time.monotonic() + SECONDS_MAX
-        while until.encode() not in out:
+        while PROMPT not in ESCAPES.sub("", out.decode(errors="replace").rpartition(until)[2] if until.encode() in out else ""):
             if not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
                 raise AssertionError(f"{text!r}: no {until!r} in {out.decode(errors='replace')!r}")
             out += os.read(self.fd, 65536)
@@ -83,7 +84,7 @@ class Typed:
 class Bash:
     def __init__(self, folder):
         (folder / "weir.bash").write_text(weir("completion", "bash").stdout)
-        self.shell = Typed(["bash", "--norc", "--noprofile", "-i"], folder, ["PS1='> '", "bind 'set completion-query-items 0'", "bind 'set page-completions off'",
+        self.shell = Typed(["bash", "--norc", "--noprofile", "-i"], folder, ["bind 'set completion-query-items 0'", "bind 'set page-completions off'",
                            "bind 'set show-all-if-ambiguous on'", "bind 'set enable-bracketed-paste off'", "bind 'set bell-style none'", "source weir.bash"])
 
     def offers(self, text):
@@ -96,7 +97,7 @@ class Bash:
 class Zsh:
     def __init__(self, folder):
         (folder / "_weir").write_text(weir("completion", "zsh").stdout)
-        self.shell = Typed(["zsh", "-f", "-i"], folder, ["PS1='> '; unset zle_bracketed_paste; setopt no_beep auto_list no_auto_menu no_always_last_prompt; LISTMAX=100000", "bindkey -e",
+        self.shell = Typed(["zsh", "-f", "-i"], folder, ["unset zle_bracketed_paste; setopt no_beep auto_list no_auto_menu no_always_last_prompt; LISTMAX=100000", "bindkey -e",
                            "fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D", "zstyle ':completion:*' menu no; zstyle ':completion:*' list-separator '##'"])
 
     def offers(self, text):
