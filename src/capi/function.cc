@@ -1,5 +1,6 @@
 // Host functions in C, and what they may ask of the plugin that calls them.
 #include <array>
+#include <cstring>
 
 #include "capi/handles.h"
 #include "extism/utf8.h"
@@ -25,11 +26,19 @@ class UserData {
   void (*const free_)(void*);
 };
 
+/// As a number: C may have put any there, and C++ may not read such a value as its enum.
+uint32_t NumberOf(const ExtismValType* type) {
+  uint32_t number;
+  static_assert(sizeof number == sizeof *type);
+  std::memcpy(&number, type, sizeof number);
+  return number;
+}
+
 /// False: a type among them is none that a host function can have.
 bool ReadTypes(const ExtismValType* types, ExtismSize count, std::vector<extism::ValType>* out) {
   if (types == nullptr) return true;
   for (ExtismSize i = 0; i < count; ++i) {
-    const auto type = static_cast<unsigned>(types[i]);
+    const uint32_t type = NumberOf(types + i);
     if (type > ExtismValType_F64) return false;
     out->push_back(static_cast<extism::ValType>(type));
   }
@@ -72,7 +81,7 @@ struct Callback {
     for (size_t i = 0; i < out.size(); ++i) outputs[i] = ToC(results[i], {.i64 = 0});
     function(Of(plugin), in.empty() ? nullptr : inputs, in.size(), out.empty() ? nullptr : outputs, out.size(), data->get());
     for (size_t i = 0; i < out.size(); ++i) {
-      if (outputs[i].t != static_cast<ExtismValType>(results[i])) return Error{ErrorCode::kTrapped, "function attempted to return an incompatible value"};
+      if (NumberOf(&outputs[i].t) != static_cast<uint32_t>(results[i])) return Error{ErrorCode::kTrapped, "function attempted to return an incompatible value"};
       FromC(results[i], outputs[i], &out[i]);
     }
     return {};
