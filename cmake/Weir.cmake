@@ -38,7 +38,7 @@ endif()
 # weir_add_test(NAME LABEL COMMAND …): every test is made here, so that each has a time-out and what its sanitizer has to know.
 function(weir_add_test name label)
   add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 600)
   if(WEIR_SANITIZE STREQUAL "thread")
     # Wasmtime makes a trap's backtrace in the handler of the guest's own, synchronous signal.
     set_property(TEST ${name} PROPERTY ENVIRONMENT "TSAN_OPTIONS=report_signal_unsafe=0 suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
