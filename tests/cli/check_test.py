@@ -234,6 +234,9 @@ class Check(Case):
             with self.subTest(path.name):
                 loads = json.loads(weir("inspect", path, "--json")[1])["loads"]
                 code, report, found = self.check(path)
+                if path.name.startswith("cclb-"):  # of Extism: good, but not for NGINX
+                    self.assertEqual((code, [*found]), (0, ["extism-not-run"]))
+                    continue
                 self.assertEqual(code, 0 if loads else 1, found)
                 self.assertEqual(report["warnings"], 0 if loads else report["warnings"], found)
 
