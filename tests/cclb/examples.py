@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Registers the example plugins of plugins/cclb, verifies each as the reference's suite does, and compares what they answer.
 
-usage: examples.py [WEIR [MODULES]].
+usage: examples.py [WEIR [MODULES]]. The C++ and the Rust example of a kind do the same, so one table of calls serves both.
 Prints a line for what failed and `N passed, N failed, N skipped`; exit 1 on a failure.
 """
 import json
@@ -20,7 +20,7 @@ REQUEST = {"request_id": "r", "headers": HEADERS, "method": "POST", "path": "/v1
 SHAPED = {"url": "u", "method": "M", "headers": HEADERS, "body_base64": ""}
 STATE = {"key_base64": "c2VjcmV0", "renewals": 0}
 KEY_HEADER = {"name": "x-api-key", "value_base64": "c2VjcmV0"}
-BY = {"cpp": "Y3BwLXNoYXBl"}
+BY = {"cpp": "Y3BwLXNoYXBl", "rust": "cnVzdC1zaGFwZQ=="}
 
 
 class Error(str):
