@@ -74,7 +74,7 @@ bool HasStartFunction(std::string_view wasm) {
 }
 
 CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options)
-    : manifest_(std::move(manifest)), options_(std::move(options)) {
+    : manifest_(std::move(manifest)), options_(std::move(options)), metered_(engines.metered), main_starts_(main_starts) {
   plan_.engine = std::move(engines.engine);
   plan_.kernel = std::move(engines.kernel);
   plan_.kernel_name = kEnvModule;
@@ -93,6 +93,19 @@ CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<eng
     preopens_.push_back({read_only ? host.substr(kReadOnly.size()) : host, guest, read_only});
   }
   quiet_ = alone() && !main_starts && !main->module->exports_function("_initialize");
+}
+
+Result<std::shared_ptr<Compiled>> CompiledImpl::With(const ManifestLimits& limits, PluginOptions options) const {
+  if (options.fuel.has_value() != options_.fuel.has_value()) {
+    return Error{ErrorCode::kInvalidArgument, "fuel: code that counts instructions is other code: compile it with a limit of fuel, and always use one"};
+  }
+  if (limits.memory_pages_max && !metered_) {
+    return Error{ErrorCode::kInvalidArgument, "memory_pages_max: compile with memory_limits_vary to limit memory later"};
+  }
+  Manifest manifest = manifest_;
+  manifest.limits = limits;
+  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, metered_}, std::move(manifest), plan_.modules,
+                                                                  main_starts_, std::move(options)));
 }
 
 std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {

@@ -16,6 +16,7 @@ namespace weir::extism {
 struct EngineSet {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;
+  bool metered = false;  ///< memory can be limited
 };
 
 /// An error in two texts, as the reference has them: what came of it, and why.
@@ -37,6 +38,7 @@ class CompiledImpl final : public Compiled {
   bool FunctionExists(std::string_view function) const override;
   std::vector<std::string> Functions() const override;
   const Manifest& manifest() const override { return manifest_; }
+  Result<std::shared_ptr<Compiled>> With(const ManifestLimits& limits, PluginOptions options) const override;
 
   const engine::WorldPlan& plan() const { return plan_; }
   const PluginOptions& options() const { return options_; }
@@ -53,6 +55,7 @@ class CompiledImpl final : public Compiled {
  private:
   const Manifest manifest_;
   const PluginOptions options_;
+  const bool metered_, main_starts_;
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;

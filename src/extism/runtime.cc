@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <cstdio>
@@ -57,6 +58,7 @@ class RuntimeImpl final : public Runtime {
  public:
   Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause) override;
   Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause) override;
+  uint64_t modules_made() const override { return modules_made_.load(std::memory_order_relaxed); }
 
  private:
   struct Made {
@@ -71,10 +73,11 @@ class RuntimeImpl final : public Runtime {
 
   std::mutex mutex_;
   std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
+  std::atomic<uint64_t> modules_made_ = 0;
 };
 
 Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
-  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value();
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
   std::lock_guard lock(mutex_);
   EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
   if (set.engine != nullptr) return set;
@@ -84,6 +87,7 @@ Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manif
   WEIR_TRY(auto loaded, engine->Load(kernel, kEnvModule, options.cache));
   set.kernel = std::move(loaded.module);
   set.engine = std::move(engine);
+  set.metered = metered;
   return set;
 }
 
@@ -120,6 +124,7 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule
     const auto fault = engine::CompileFault(engine, bytes);
     return ErrorOf(ErrorCode::kInvalidModule, fault ? Failure::Of(*fault) : Failure(loaded.error().message), cause);
   }
+  modules_made_.fetch_add(1, std::memory_order_relaxed);
   return Made{{name, std::move(loaded->module)}, HasStartFunction(bytes)};
 }
 

@@ -121,6 +121,8 @@ class Host {
   /// Outlived by the host.
   virtual std::shared_ptr<PluginCode> Open(std::string wasm, const OpenOptions& options = {}) = 0;
   virtual int64_t now_ms() const = 0;
+  /// Modules compiled, or taken from the code cache, so far: one for each PluginCode that was used.
+  virtual uint64_t modules_made() const = 0;
 };
 
 // ---- L5 -----------------------------------------------------------------------------------------------------------------------
