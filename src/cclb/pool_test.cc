@@ -188,10 +188,10 @@ TEST(Storage, QuotaCountsKeysWithTheirPrefixAndIsMetExactly) {
   const auto storage = NewMemoryStorage();
   EXPECT_TRUE(storage->Put("p", "k", "value", 8));  // "p:k" and "value"
   EXPECT_FALSE(storage->Put("p", "k", "values", 8));
-  EXPECT_EQ(storage->Get("p", "k"), "value");
+  EXPECT_EQ(*storage->Get("p", "k"), "value");
   EXPECT_TRUE(storage->Put("p", "k", "", 8));
   EXPECT_TRUE(storage->Put("q", "k", "value", 8));  // another plugin's
-  EXPECT_EQ(storage->Get("q", "x"), std::nullopt);
+  EXPECT_EQ(*storage->Get("q", "x"), std::nullopt);
 }
 
 }  // namespace
