@@ -102,9 +102,31 @@ def checks(registry, language, kind, verify, calls):
             yield what, None if json.loads(done.stdout) == expected else f"{done.stdout[:2000]} is not {json.dumps(expected)[:2000]}"
 
 
+def stores(folder):
+    """What a plugin stores: rs_hostfns counts its calls, and fails at the third."""
+    registry, storage = ("--registry", f"{folder}/stores.db"), ("--storage", f"{folder}/storage.db")
+
+    def observe(*arguments):
+        done = weir("dispatch", *registry, "hostfns", "--function", "observe", *arguments)
+        return done.returncode if "count=3" not in done.stdout + done.stderr else "third"
+
+    done = weir("register", *registry, "--host-functions", f"{MODULES}/rs_hostfns.wasm")
+    yield "register", None if done.returncode == 0 else done.stdout + done.stderr
+    for what, got, expected in (("in memory", [observe() for _ in range(4)], [0] * 4), ("kept", [observe(*storage) for _ in range(3)], [0, 0, "third"]),
+                                ("in the registry itself", [observe("--storage", registry[1]) for _ in range(3)], [0, 0, "third"]),
+                                ("over the quota", [observe("--quota", "13")], [1]), ("at the quota", [observe("--quota", "14")], [0])):
+        yield what, None if got == expected else f"{got} is not {expected}"
+    done = weir("check", *registry)
+    yield "check", None if (done.returncode, done.stdout) == (0, "1 plugins, 0 faults\n") else done.stdout + done.stderr
+
+
 def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
+        for what, why in stores(folder):
+            passed, failed = passed + (why is None), failed + (why is not None)
+            if why is not None:
+                print(f"FAIL stores {what}: {why}")
         for language in BY:
             for kind, verify, calls in KINDS:
                 for what, why in checks(f"{folder}/plugins.db", language, kind, verify, calls):
