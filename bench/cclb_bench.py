@@ -1,39 +1,84 @@
 #!/usr/bin/env python3
 """Weir beside the reference, in one run: bench/cclb_bench.py build/bin/cclb_bench ORACLE MODULES
 
-ORACLE is the reference's own benchmark program (`ORACLE bench MODULES` prints its timings), MODULES a folder with rs_dialect.wasm, rs_router.wasm,
-wat_shape.wasm and pdk_dialect.wasm. Prints a Markdown table; the reference compiles for the handshake and again for the self-check.
+ORACLE is the reference's own benchmark program (`ORACLE bench MODULES` prints each timing to standard error as it has it), MODULES a folder with
+rs_dialect.wasm, rs_router.wasm, wat_shape.wasm and pdk_dialect.wasm. Each module is measured by one, then by the other. Prints a Markdown table to
+standard output, and what it does to standard error; some three minutes on two idle cores, most of them the reference's compiling.
 """
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+
+FILES = ("rs_dialect.wasm", "rs_router.wasm", "wat_shape.wasm", "pdk_dialect.wasm")
+DISPATCH = re.compile(r"dispatch \w+ (\d+) B")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def reference(oracle, folder):
+    """Name to median in microseconds. After the second size of dispatch only its memory is left to be measured, by 50 compilations more."""
+    medians, sizes = {}, 0
+    with subprocess.Popen([oracle, "bench", folder], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if not line.startswith("{"):
+                continue
+            row = json.loads(line)
+            medians[row["name"]] = row["median_us"]
+            say(f"  reference: {row['name']}: {row['median_us']} us")
+            sizes += bool(DISPATCH.search(row["name"]))
+            if sizes == 2:
+                process.terminate()
+                break
+    if sizes != 2:
+        sys.exit(f"cclb_bench.py: {oracle} bench {folder} ended before it had measured all")
+    return medians
+
+
+def weir(program, folder):
+    """The rows of cclb_bench."""
+    rows = []
+    with subprocess.Popen([program, folder], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            rows.append(json.loads(line))
+            say(f"  Weir: {rows[-1]['name']}: " + (f"{rows[-1]['median_us']} us" if "median_us" in rows[-1] else f"{rows[-1]['per_s']}/s"))
+    if process.returncode != 0:
+        sys.exit(f"cclb_bench.py: {program} failed")
+    return rows
 
 
 def main():
-    weir, oracle, modules = sys.argv[1:4]
-    ours = {}
-    for line in subprocess.run([weir, modules], capture_output=True, text=True, check=True).stdout.splitlines():
-        row = json.loads(line)
-        ours[(row["name"], row.get("threads"))] = row
-    theirs = {row["name"]: row["median_us"] for row in json.loads(subprocess.run([oracle, "bench", modules], capture_output=True, text=True, check=True).stdout) if "median_us" in row}
-    table = []
-    for name in ("rs_dialect.wasm", "rs_router.wasm", "wat_shape.wasm", "pdk_dialect.wasm"):
-        def of(pattern):
-            return sum(value for key, value in theirs.items() if key.startswith(name) and re.search(pattern, key))
-        admission = of("execute_handshake") + of("execute_self_check")
-        table.append((f"{name}: handshake + self-check, cold", admission, ours[(f"{name} handshake + self_check cold", None)]["median_us"]))
-        table.append((f"{name}: handshake + self-check, cached", admission, ours[(f"{name} handshake + self_check cached", None)]["median_us"]))
-        for key, size in ((1024, r"dispatch \w+ 1\d\d\d B"), (16384, r"dispatch \w+ 16\d\d\d B")):
-            row = next(value for (title, threads), value in ours.items() if threads is None and title.startswith(name) and title.endswith(f" {key}") and "dispatch" in title)
-            table.append((f"{name}: {row['name'].split()[-2]}, {key // 1024} KiB", of(size), row["median_us"]))
+    program, oracle, modules = sys.argv[1:4]
+    table, threads = [], {}
+    for number, name in enumerate(FILES, 1):
+        say(f"{number} of {len(FILES)}: {name}")
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, name).write_bytes(pathlib.Path(modules, name).read_bytes())
+            theirs, ours = reference(oracle, folder), weir(program, folder)
+        admission = sum(us for title, us in theirs.items() if "execute_handshake" in title or "execute_self_check" in title)
+        for how in ("cold", "cached"):
+            table.append((f"{name}: handshake + self-check, {how}", admission, next(row["median_us"] for row in ours if row["name"].endswith(how))))
+        calls = [us for title, us in theirs.items() if DISPATCH.search(title)]
+        single = [row for row in ours if "dispatch" in row["name"] and "threads" not in row]
+        for us, row in zip(calls, single, strict=True):
+            function, size = row["name"].split()[-2:]
+            table.append((f"{name}: {function}, {int(size) // 1024} KiB", us, row["median_us"]))
+        for row in ours:
+            if "threads" in row:
+                threads.setdefault(row["name"].replace(" pool", "").replace(" dispatch", ":"), []).append(row)
     print("| | reference, µs | Weir, µs | reference / Weir |\n|---|---|---|---|")
-    for title, reference, weir_us in table:
-        print(f"| {title} | {reference:.1f} | {weir_us:.1f} | {reference / weir_us:.1f} |")
-    print("\n| calls a second from a pool | threads | |\n|---|---|---|")
-    for (title, threads), row in ours.items():
-        if threads is not None:
-            print(f"| {title.replace(' pool', '')} | {threads} | {row['per_s']:.0f} |")
+    for title, reference_us, weir_us in table:
+        print(f"| {title} | {reference_us:.1f} | {weir_us:.1f} | {reference_us / weir_us:.1f} |")
+    counts = [row["threads"] for row in next(iter(threads.values()))]
+    print("\n| calls a second from a pool | " + " | ".join(f"{count} threads" for count in counts) + " | last / first | last / first, of CPU time |")
+    print("|---" * (len(counts) + 3) + "|")
+    for title, rows in threads.items():
+        per_s, per_cpu_s = ([row[key] for row in rows] for key in ("per_s", "per_cpu_s"))
+        print(f"| {title} | " + " | ".join(f"{rate:.0f}" for rate in per_s) + f" | {per_s[-1] / per_s[0]:.2f} | {per_cpu_s[-1] / per_cpu_s[0]:.2f} |")
 
 
 if __name__ == "__main__":
