@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <cstdio>
@@ -57,6 +58,7 @@ class RuntimeImpl final : public Runtime {
  public:
   Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause) override;
   Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause) override;
+  uint64_t modules_made() const override { return modules_made_.load(std::memory_order_relaxed); }
 
  private:
   struct Made {
@@ -71,10 +73,11 @@ class RuntimeImpl final : public Runtime {
 
   std::mutex mutex_;
   std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
+  std::atomic<uint64_t> modules_made_ = 0;
 };
 
 Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
-  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value();
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
   std::lock_guard lock(mutex_);
   EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
   if (set.engine != nullptr) return set;
@@ -84,6 +87,7 @@ Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manif
   set.kernel = std::move(loaded.module);
   set.join = std::make_shared<const KernelJoin>(kKernelWasm, kEnvModule);
   set.engine = std::move(engine);
+  set.metered = metered;
   return set;
 }
 
@@ -122,6 +126,7 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const KernelJoin* jo
     const auto fault = engine::CompileFault(engine, bytes);
     return ErrorOf(ErrorCode::kInvalidModule, fault ? Failure::Of(*fault) : Failure(loaded.error().message), cause);
   }
+  modules_made_.fetch_add(1, std::memory_order_relaxed);
   return Made{{name, std::move(loaded->module)}, {HasStartFunction(bytes), joins}};
 }
 
@@ -147,8 +152,7 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::CompileAll(const Manifest& manife
   if (!engines) return fail(engines.error().message);
   std::vector<engine::WorldPlan::Linked> rows;
   CompiledImpl::Main about_main;
-  const bool joins = manifest.modules.size() == 1 &&
-                     std::none_of(options.functions.begin(), options.functions.end(), [](const HostFunction& row) { return row.module == kEnvModule; });
+  const bool joins = manifest.modules.size() == 1 && !ReplacesKernel(options);
   const auto has = [&](std::string_view name) { return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; }); };
   for (size_t i = 0; i < manifest.modules.size(); ++i) {
     const ManifestModule& module = manifest.modules[i];

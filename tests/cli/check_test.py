@@ -244,8 +244,8 @@ class Check(Case):
         if not plugins:
             self.skipTest("build/plugins is empty: make plugins")
         for path in plugins:
-            if path.stat().st_size > 1 << 20:
-                continue  # seconds of compiling
+            if path.stat().st_size > 1 << 20 or path.name.startswith(("rs_", "pdk_")):
+                continue  # seconds of compiling; of the recorded answers of cc-lb, whose examples are here
             with self.subTest(path.name):
                 loads = json.loads(weir("inspect", path, "--json")[1])["loads"]
                 code, report, found = self.check(path)
