@@ -112,8 +112,8 @@ Result<std::shared_ptr<Compiled>> CompiledImpl::With(const ManifestLimits& limit
   }
   Manifest manifest = manifest_;
   manifest.limits = limits;
-  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, metered_}, std::move(manifest), plan_.modules,
-                                                                  main_starts_, std::move(options)));
+  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, nullptr, metered_}, std::move(manifest), plan_.modules,
+                                                                  about_main_, std::move(options)));
 }
 
 std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {
