@@ -264,26 +264,6 @@ Result<int> DispatchOnce(CclbSession& session) {
   return outcome.error ? kExitRefused : 0;
 }
 
-Result<int> Export(CclbSession& session) {
-  WEIR_TRY(cclb::Registry * registry, session.registry());
-  WEIR_TRY(const uint64_t count, Of(registry->Export(session.request().file)));
-  session.request().json ? PrintJson(json::object{{"exported", count}}) : (void)std::printf("%llu plugins exported\n", static_cast<unsigned long long>(count));
-  return 0;
-}
-
-Result<int> Import(CclbSession& session) {
-  WEIR_TRY(cclb::Registry * registry, session.registry());
-  WEIR_TRY(const cclb::ImportOutcome done,
-           Of(registry->Import(session.request().file, session.request().replace ? cclb::ImportMode::kReplace : cclb::ImportMode::kKeep)));
-  if (session.request().json) {
-    PrintJson(json::object{{"added", done.added}, {"replaced", done.replaced}, {"kept", done.kept}});
-  } else {
-    std::printf("%llu added, %llu replaced, %llu kept\n", static_cast<unsigned long long>(done.added),
-                static_cast<unsigned long long>(done.replaced), static_cast<unsigned long long>(done.kept));
-  }
-  return 0;
-}
-
 Result<int> Execute(CclbSession& session) {
   switch (session.request().command) {
     case CclbCommand::kInspect: return CclbInspect(session);
@@ -297,8 +277,8 @@ Result<int> Execute(CclbSession& session) {
     case CclbCommand::kDispatch: return DispatchOnce(session);
     case CclbCommand::kVerify: return CclbVerify(session);
     case CclbCommand::kBench: return CclbBench(session);
-    case CclbCommand::kExport: return Export(session);
-    case CclbCommand::kImport: return Import(session);
+    case CclbCommand::kExport: return CclbExport(session);
+    case CclbCommand::kImport: return CclbImport(session);
     case CclbCommand::kCheck: return CclbCheck(session);
     case CclbCommand::kNone: break;
   }

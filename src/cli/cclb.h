@@ -84,6 +84,8 @@ class CclbSession {
 
 std::string HashText(const cclb::ModuleHash& hash);
 Result<int> CclbCheck(CclbSession& session);
+Result<int> CclbExport(CclbSession& session);
+Result<int> CclbImport(CclbSession& session);
 Result<int> CclbInspect(CclbSession& session);
 Result<int> CclbVerify(CclbSession& session);
 Result<int> CclbBench(CclbSession& session);

@@ -1,4 +1,4 @@
-// weir cclb check: is everything in a registry what it should be?
+// weir cclb export, import, check: what is done with a registry as a whole.
 #include <boost/json.hpp>
 #include <cstdio>
 
@@ -9,6 +9,10 @@ namespace weir::cli {
 namespace {
 
 namespace json = boost::json;
+
+Error Refused(const cclb::RegistryFault& fault) { return {ErrorCode::kIo, fault.message}; }
+
+unsigned long long Shown(uint64_t count) { return count; }
 
 /// What the protocol says of a record whose module is whole: metadata that decode, of the identity that the module has.
 std::string RecordFault(const cclb::PluginRecord& record, std::string_view wasm) {
@@ -27,13 +31,36 @@ std::string RecordFault(const cclb::PluginRecord& record, std::string_view wasm)
 
 }  // namespace
 
+Result<int> CclbExport(CclbSession& session) {
+  WEIR_TRY(cclb::Registry * registry, session.registry());
+  const auto count = registry->Export(session.request().file);
+  if (!count) return Refused(count.error());
+  if (session.request().json) {
+    std::printf("%s\n", json::serialize(json::object{{"exported", *count}}).c_str());
+  } else {
+    std::printf("%llu plugins exported\n", Shown(*count));
+  }
+  return 0;
+}
+
+Result<int> CclbImport(CclbSession& session) {
+  WEIR_TRY(cclb::Registry * registry, session.registry());
+  const auto done = registry->Import(session.request().file, session.request().replace ? cclb::ImportMode::kReplace : cclb::ImportMode::kKeep);
+  if (!done) return Refused(done.error());
+  if (session.request().json) {
+    std::printf("%s\n", json::serialize(json::object{{"added", done->added}, {"replaced", done->replaced}, {"kept", done->kept}}).c_str());
+  } else {
+    std::printf("%llu added, %llu replaced, %llu kept\n", Shown(done->added), Shown(done->replaced), Shown(done->kept));
+  }
+  return 0;
+}
+
 Result<int> CclbCheck(CclbSession& session) {
   WEIR_TRY(cclb::Registry * registry, session.registry());
-  const auto refused = [](const cclb::RegistryFault& fault) { return Error{ErrorCode::kIo, fault.message}; };
   auto faults = registry->Check();
-  if (!faults) return refused(faults.error());
+  if (!faults) return Refused(faults.error());
   const auto count = registry->Count();
-  if (!count) return refused(count.error());
+  if (!count) return Refused(count.error());
   // A damaged row keeps the list from being read; Check has named it then.
   if (const auto records = registry->List()) {
     for (const cclb::PluginRecord& record : *records) {
@@ -42,13 +69,13 @@ Result<int> CclbCheck(CclbSession& session) {
       if (std::string fault = RecordFault(record, *module); !fault.empty()) faults->push_back(std::move(fault));
     }
   } else if (faults->empty()) {
-    return refused(records.error());
+    return Refused(records.error());
   }
   if (session.request().json) {
     std::printf("%s\n", json::serialize(json::object{{"plugins", *count}, {"faults", json::array(faults->begin(), faults->end())}}).c_str());
   } else {
     for (const std::string& fault : *faults) std::printf("fault: %s\n", Printable(fault).c_str());
-    std::printf("%llu plugins, %zu faults\n", static_cast<unsigned long long>(*count), faults->size());
+    std::printf("%llu plugins, %zu faults\n", Shown(*count), faults->size());
   }
   return faults->empty() ? 0 : 1;
 }
