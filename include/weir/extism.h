@@ -6,6 +6,7 @@
 //   WEIR_TRY(auto plugin, compiled->NewPlugin());
 //   WEIR_TRY(std::string_view output, plugin->Call("count_vowels", "hello"));
 //
+// Plugins for many threads: weir/extism_pool.h.
 // The semantics are those of libextism 1.41; docs/extism.md says where they differ.
 #pragma once
 
