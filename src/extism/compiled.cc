@@ -73,11 +73,12 @@ bool HasStartFunction(std::string_view wasm) {
   return false;
 }
 
-CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options)
-    : manifest_(std::move(manifest)), options_(std::move(options)) {
+CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, Main about_main, PluginOptions options)
+    : manifest_(std::move(manifest)), options_(std::move(options)), about_main_(about_main) {
   plan_.engine = std::move(engines.engine);
   plan_.kernel = std::move(engines.kernel);
   plan_.kernel_name = kEnvModule;
+  if (about_main.may_be_joined) plan_.kernel_memory_name = kJoinedModule;
   plan_.modules = std::move(modules);
   const auto main = std::find_if(plan_.modules.begin(), plan_.modules.end(), [](const auto& row) { return row.name == kMainModule; });
   plan_.main = static_cast<size_t>(main - plan_.modules.begin());
@@ -92,7 +93,7 @@ CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<eng
     const bool read_only = host.starts_with(kReadOnly);
     preopens_.push_back({read_only ? host.substr(kReadOnly.size()) : host, guest, read_only});
   }
-  quiet_ = alone() && !main_starts && !main->module->exports_function("_initialize");
+  quiet_ = alone() && !about_main.starts && !main->module->exports_function("_initialize");
 }
 
 std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/world.h"
+#include "extism/join.h"
 #include "weir/extism.h"
 
 namespace weir::extism {
@@ -17,6 +18,7 @@ namespace weir::extism {
 struct EngineSet {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;
+  std::shared_ptr<const KernelJoin> join;
 };
 
 /// An error in two texts, as the reference has them: what came of it, and why.
@@ -31,8 +33,13 @@ Error ErrorOf(ErrorCode code, Failure failure, std::string* cause);
 
 class CompiledImpl final : public Compiled {
  public:
+  /// What is known of main beside its code.
+  struct Main {
+    bool starts = false;      ///< has a start section
+    bool may_be_joined = false;  ///< was compiled with the kernel's loads and stores, where that was possible
+  };
   /// `modules` are sorted by name and hold main.
-  CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options);
+  CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, Main about_main, PluginOptions options);
 
   Result<std::unique_ptr<Plugin>> NewPlugin(std::string* cause) override;
   bool FunctionExists(std::string_view function) const override;
@@ -48,6 +55,8 @@ class CompiledImpl final : public Compiled {
   /// False: all slots are taken. A plugin that has one gives it back when its memory is free.
   bool TakeSlot() { return slots() == 0 || slots_taken_.fetch_add(1, std::memory_order_relaxed) < slots(); }
   void GiveSlot() { slots_taken_.fetch_sub(1, std::memory_order_relaxed); }
+  /// Main has a start function.
+  bool main_starts() const { return about_main_.starts; }
   bool alone() const { return plan_.modules.size() == 1; }
   /// Linking runs no code of the guest and gives nothing: its outcome is the same each time, and kept.
   bool quiet() const { return quiet_; }
@@ -59,6 +68,7 @@ class CompiledImpl final : public Compiled {
  private:
   const Manifest manifest_;
   const PluginOptions options_;
+  const Main about_main_;
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;
