@@ -2,8 +2,9 @@
 """Weir beside the reference, in one run: bench/cclb_bench.py build/bin/cclb_bench ORACLE MODULES
 
 ORACLE is the reference's own benchmark program (`ORACLE bench MODULES` prints each timing to standard error as it has it), MODULES a folder with
-rs_dialect.wasm, rs_router.wasm, wat_shape.wasm and pdk_dialect.wasm. Each module is measured by one, then by the other. Prints a Markdown table to
-standard output, and what it does to standard error; some three minutes on two idle cores, most of them the reference's compiling.
+rs_dialect.wasm, rs_router.wasm, wat_shape.wasm and pdk_dialect.wasm. Each module is measured by one, then by the other. Prints Markdown tables to
+standard output, and what it does to standard error; some three minutes on two idle cores, most of them the reference's compiling. Times are
+medians; the ratio stands a second time for the tenth of the rounds that was quickest, which other programs on the machine disturb least.
 """
 import json
 import pathlib
@@ -13,6 +14,7 @@ import sys
 import tempfile
 
 FILES = ("rs_dialect.wasm", "rs_router.wasm", "wat_shape.wasm", "pdk_dialect.wasm")
+TIMES = ("median_us", "p10_us")
 DISPATCH = re.compile(r"dispatch \w+ (\d+) B")
 
 
@@ -21,14 +23,14 @@ def say(text):
 
 
 def reference(oracle, folder):
-    """Name to median in microseconds. After the second size of dispatch only its memory is left to be measured, by 50 compilations more."""
-    medians, sizes = {}, 0
+    """Name to its row. After the second size of dispatch only its memory is left to be measured, by 50 compilations more."""
+    rows, sizes = {}, 0
     with subprocess.Popen([oracle, "bench", folder], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if not line.startswith("{"):
                 continue
             row = json.loads(line)
-            medians[row["name"]] = row["median_us"]
+            rows[row["name"]] = row
             say(f"  reference: {row['name']}: {row['median_us']} us")
             sizes += bool(DISPATCH.search(row["name"]))
             if sizes == 2:
@@ -36,7 +38,7 @@ def reference(oracle, folder):
                 break
     if sizes != 2:
         sys.exit(f"cclb_bench.py: {oracle} bench {folder} ended before it had measured all")
-    return medians
+    return rows
 
 
 def weir(program, folder):
@@ -59,22 +61,23 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, name).write_bytes(pathlib.Path(modules, name).read_bytes())
             theirs, ours = reference(oracle, folder), weir(program, folder)
-        admission = sum(us for title, us in theirs.items() if "execute_handshake" in title or "execute_self_check" in title)
+        both = [row for title, row in theirs.items() if "execute_handshake" in title or "execute_self_check" in title]
+        admission = {key: sum(row[key] for row in both) for key in TIMES}
         for how in ("cold", "cached"):
-            table.append((f"{name}: handshake + self-check, {how}", admission, next(row["median_us"] for row in ours if row["name"].endswith(how))))
-        calls = [us for title, us in theirs.items() if DISPATCH.search(title)]
+            table.append((f"{name}: handshake + self-check, {how}", admission, next(row for row in ours if row["name"].endswith(how))))
+        calls = [row for title, row in theirs.items() if DISPATCH.search(title)]
         single = [row for row in ours if "dispatch" in row["name"] and "threads" not in row]
-        for us, row in zip(calls, single, strict=True):
+        for call, row in zip(calls, single, strict=True):
             function, size = row["name"].split()[-2:]
-            table.append((f"{name}: {function}, {int(size) // 1024} KiB", us, row["median_us"]))
+            table.append((f"{name}: {function}, {int(size) // 1024} KiB", call, row))
         for row in ours:
             if "threads" in row:
                 threads.setdefault(row["name"].replace(" pool", "").replace(" dispatch", ":"), []).append(row)
-    print("| | reference, µs | Weir, µs | reference / Weir |\n|---|---|---|---|")
-    for title, reference_us, weir_us in table:
-        print(f"| {title} | {reference_us:.1f} | {weir_us:.1f} | {reference_us / weir_us:.1f} |")
+    print("| | reference, µs | Weir, µs | reference / Weir | of the quickest |\n|---|---|---|---|---|")
+    for title, slow, quick in table:
+        print(f"| {title} | {slow['median_us']:.1f} | {quick['median_us']:.1f} | " + " | ".join(f"{slow[key] / quick[key]:.1f}" for key in TIMES) + " |")
     counts = [row["threads"] for row in next(iter(threads.values()))]
-    print("\n| calls a second from a pool | " + " | ".join(f"{count} threads" for count in counts) + " | last / first | last / first, of CPU time |")
+    print("\n| calls a second from a pool | " + " | ".join(f"{count} thread" + "s" * (count > 1) for count in counts) + " | last / first | last / first, of CPU time |")
     print("|---" * (len(counts) + 3) + "|")
     for title, rows in threads.items():
         per_s, per_cpu_s = ([row[key] for row in rows] for key in ("per_s", "per_cpu_s"))
