@@ -88,6 +88,10 @@ CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<eng
                                const_cast<HostFunction*>(&function)});
   }
   plan_.wasi = options_.wasi;
+  plan_.wasi_imported = std::any_of(plan_.modules.begin(), plan_.modules.end(), [](const auto& row) {
+    const auto imports = row.module->imports();
+    return std::any_of(imports.begin(), imports.end(), [](const ExternInfo& it) { return it.module.starts_with("wasi_"); });
+  });
   plan_.wasi_output = std::getenv("EXTISM_ENABLE_WASI_OUTPUT") != nullptr;
   for (const auto& [host, guest] : manifest_.allowed_paths) {
     const bool read_only = host.starts_with(kReadOnly);
