@@ -1,5 +1,8 @@
 # How every folder is built. weir_library(NAME sources…): object code for libweir; FILE_test.cc beside it: weir_test(NAME).
 find_package(Threads REQUIRED)
+# `cmake --install build --prefix P` (after `make build`): each target says where it belongs.
+include(GNUInstallDirs)
+file(RELATIVE_PATH WEIR_PKGCONFIG_TO_INCLUDE /${CMAKE_INSTALL_LIBDIR}/pkgconfig /${CMAKE_INSTALL_INCLUDEDIR})
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(weir_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -fno-omit-frame-pointer)

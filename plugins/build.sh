@@ -3,7 +3,7 @@
 #
 # usage: plugins/build.sh [--out DIR] [--list] [GROUP…]
 #
-# Groups: c rust cpp assemblyscript go coraza cclb (each a folder here), teach-rust teach-go teach-cpp teach-assemblyscript (those of
+# Groups: c rust cpp assemblyscript go coraza cclb extism (each a folder here), teach-rust teach-go teach-cpp teach-assemblyscript (those of
 # teach/, by language), abi (one filter on six releases of the Rust SDK) and registry (the examples that four releases of that
 # SDK carry). No GROUP: all. Results go to build/plugins and are
 # kept in $WEIR_BUILD_CACHE (default ~/.cache/weir/build) under a key of their inputs; progress goes to standard error.
@@ -11,7 +11,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${WEIR_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/build}
-groups=(c rust cpp assemblyscript go coraza cclb teach-rust teach-go teach-cpp teach-assemblyscript abi registry)
+groups=(c rust cpp assemblyscript go coraza cclb extism teach-rust teach-go teach-cpp teach-assemblyscript abi registry)
 
 say() { echo "plugins: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -83,6 +83,23 @@ build_cclb() {
     clang++-22 --target=wasm32-wasi -Wno-deprecated -mexec-model=reactor -std=c++20 -Os -Wall -Wextra -fno-exceptions \
       -fno-rtti -Wl,--strip-debug -o "$1/cclb-cpp-$name.wasm" cpp/$name.cc
   done
+  cd rust
+  debian_cargo build --release --locked --target wasm32-unknown-unknown -Z build-std=std,panic_abort
+  for name in router shape signer observer; do
+    cp "$cache/plugins-target/wasm32-unknown-unknown/release/rust_$name.wasm" "$1/cclb-rust-$name.wasm"
+  done
+  # Under the names that the recorded answers in tests/cclb/golden have for them.
+  for name in rs_dialect rs_signer rs_observability rs_router rs_hostfns pdk_dialect; do
+    cp "$cache/plugins-target/wasm32-unknown-unknown/release/$name.wasm" "$1/"
+  done
+}
+
+# One plugin of Extism in three languages, on the kits that their registries have; in C on a header of ours.
+build_extism() {
+  clang-22 --target=wasm32-unknown-unknown -O2 -Wall -Wextra -nostdlib -Wl,--no-entry -o "$1/extism-c.wasm" c/plugin.c
+  (cd rust && debian_cargo build --release --locked --target wasm32-unknown-unknown -Z build-std=std,panic_abort)
+  cp "$cache/plugins-target/wasm32-unknown-unknown/release/weir_extism_example.wasm" "$1/extism-rust.wasm"
+  (cd go && plain_go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$1/extism-go.wasm" .)
 }
 
 # The first releases export their own malloc, which clashes with that of wasi-libc.
@@ -179,17 +196,19 @@ build_coraza() {
 
 tools() { # what besides the sources decides the result
   case $1 in
-    c | cpp | cclb | teach-cpp) clang-22 --version | head -1 ;;
+    c | cpp | teach-cpp) clang-22 --version | head -1 ;;
     assemblyscript | teach-assemblyscript) node --version ;;
     rust | teach-rust | abi | registry) /usr/bin/rustc -V ;;
+    cclb) clang-22 --version | head -1; /usr/bin/rustc -V ;;
     go | teach-go | coraza) "$GO" version ;;
+    extism) clang-22 --version | head -1; /usr/bin/rustc -V; "$GO" version ;;
   esac
 }
 
 folder() { case $1 in abi) echo registry ;; teach-*) echo teach ;; *) echo "$1" ;; esac; }
 
 hint() {
-  case $1 in rust | teach-rust | abi | registry) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
+  case $1 in rust | teach-rust | abi | registry | cclb) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
 }
 
 sources() { # the files of a group, as names relative to this folder
@@ -254,7 +273,7 @@ main() {
   exec 9> "$cache/plugins.lock"
   flock -n 9 || { say "another build is running; waiting for it"; flock 9; }
   if [ ${#chosen[@]} -eq 0 ]; then chosen=("${groups[@]}"); fi
-  case " ${chosen[*]} " in *" go "* | *" teach-go "* | *" coraza "*) GO=$(find_go); export GO ;; esac
+  case " ${chosen[*]} " in *" go "* | *" teach-go "* | *" coraza "* | *" extism "*) GO=$(find_go); export GO ;; esac
   for group in "${chosen[@]}"; do build_group "$group"; done
   say "$(find "$out" -name '*.wasm' | wc -l) modules in ${out#"$PWD"/}"
 }

@@ -107,10 +107,12 @@ put 644 "$extism/extism.h" usr/include/extism.h
 program 644 "$extism/libextism.so" "usr/lib/$triplet/libextism.so"
 put 644 "$extism/libextism.a" "usr/lib/$triplet/libextism.a"
 strip --strip-debug "$root/usr/lib/$triplet/libextism.a"
-for file in "$extism"/extism*.pc; do
+for file in "$extism"/extism*.pc build/package/weir.pc; do
   mkdir -p "$root/usr/lib/$triplet/pkgconfig"
   sed -e "s|^libdir=.*|libdir=/usr/lib/$triplet|; s|^includedir=.*|includedir=/usr/include|" "$file" > "$root/usr/lib/$triplet/pkgconfig/$(basename "$file")"
 done
+for file in "$extism"/extism-config*.cmake; do put 644 "$file" "usr/lib/$triplet/cmake/extism/$(basename "$file")"; done
+for file in build/package/weir-config*.cmake; do put 644 "$file" "usr/lib/$triplet/cmake/weir/$(basename "$file")"; done
 control weir-dev libdevel "weir (= $version), libstdc++-12-dev | libstdc++-dev" "headers of libweir, and libextism by Weir
  To embed Weir in a proxy or another program, in C++20; and a C library that stands in for libextism 1.41."
 pack weir-dev

@@ -48,7 +48,8 @@ SUITES = [
     ("unit", "ctest", ["build"], {}),
     ("plugins", "line", [*PYTHON, "tests/suites/plugins.py"], {}),
     ("cclb-examples", "line", [*PYTHON, "tests/cclb/examples.py"], {}),
-    ("authors", "line", [*PYTHON, "tests/docs/authors.py", "cpp"], {}),
+    ("authors", "line", [*PYTHON, "tests/docs/authors.py", "cpp", "extism_c"], {}),
+    ("extism-plugins", "line", [*PYTHON, "tests/extism/pdk.py"], {}),
     ("deb", "line", [*PYTHON, "tests/deb/deb_test.py"], {}),
     ("unit-asan", "ctest", ["build-asan"], ASAN),
     ("unit-tsan", "ctest", ["build-tsan"], {}),
@@ -245,7 +246,7 @@ def main():
         count = run_ctest(name, command[0], environment) if kind == "ctest" else run_suite(name, command, environment, kind == "junit")
         if count.passed + count.failed + count.skipped == 0:
             count.fail("has no case")
-        table.append(f"{name:<12} {count.passed:>6} {count.failed:>6} {count.skipped:>7} {time.monotonic() - start:>6.0f} s")
+        table.append(f"{name:<14} {count.passed:>6} {count.failed:>6} {count.skipped:>7} {time.monotonic() - start:>6.0f} s")
         count.problems = [f"{name}: {problem}" for problem in count.problems]
         count.flaky = [f"{name}: {problem}" for problem in count.flaky]
         total.add(count)
@@ -257,7 +258,7 @@ def main():
         say("\nFailed:")
         for problem in total.problems:
             say(f"  {problem}")
-    say(f"\n{'suite':<12} {'passed':>6} {'failed':>6} {'skipped':>7}   time")
+    say(f"\n{'suite':<14} {'passed':>6} {'failed':>6} {'skipped':>7}   time")
     say("\n".join(table) + "\n")
     say(str(total))
     return 1 if total.failed else 0

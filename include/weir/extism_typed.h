@@ -88,7 +88,7 @@ struct TypedFunction<R(P...)> {
     }
   }
   template <class Call, size_t... I>
-  static Result<void> Run(Call& call, CurrentPlugin& plugin, std::span<const Value> in, std::span<Value> out, std::index_sequence<I...>) {
+  static Result<void> Run(Call& call, CurrentPlugin& plugin, [[maybe_unused]] std::span<const Value> in, std::span<Value> out, std::index_sequence<I...>) {
     std::tuple<std::optional<std::decay_t<P>>...> taken{Crossing<std::decay_t<P>>::In(plugin, in[I])...};
     if (!(std::get<I>(taken).has_value() && ... && true)) return Error{ErrorCode::kInvalidArgument, "invalid memory offset"};
     if constexpr (std::is_void_v<R>) {

@@ -6,44 +6,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "base/testing/choices.h"
 #include "capi/extism.h"
 #include "capi/testing/modules.h"
 
-#ifdef WEIR_FUZZER
-#define HOLDS(condition) \
-  if (!(condition)) std::abort()
-#else
-#include <gtest/gtest.h>
-#define HOLDS(condition) EXPECT_TRUE(condition)
-#endif
-
 namespace {
 
-/// What is chosen next: random of a seed, or of the fuzzer.
-class Choices {
- public:
-  explicit Choices(uint64_t seed) : random_(seed) {}
-  Choices(const uint8_t* bytes, size_t size) : bytes_(bytes), left_(size) {}
-  uint64_t operator()() {
-    if (bytes_ == nullptr) return random_();
-    uint64_t choice = 0;
-    const size_t taken = std::min<size_t>(left_, 2);
-    std::memcpy(&choice, bytes_, taken);
-    bytes_ += taken;
-    left_ -= taken;
-    return choice;
-  }
-  bool done() const { return bytes_ != nullptr && left_ == 0; }
-
- private:
-  std::mt19937_64 random_;
-  const uint8_t* bytes_ = nullptr;
-  size_t left_ = 0;
-};
+using weir::Choices;
 
 const uint8_t* Bytes(const std::string& text) { return reinterpret_cast<const uint8_t*>(text.data()); }
 
@@ -85,44 +57,39 @@ class Sequence {
   }
 
   template <class T>
-  T& Any(std::vector<T>& from) {
-    return from[choose_() % from.size()];
-  }
-  template <class T>
   T Take(std::vector<T>& from) {
-    std::swap(Any(from), from.back());
+    std::swap(choose_.Any(from), from.back());
     T taken = from.back();
     from.pop_back();
     return taken;
   }
-  bool Sometimes(unsigned one_in) { return choose_() % one_in == 0; }
   uint64_t AnySize() {
     const uint64_t sizes[] = {0, 1, 8, 100, 70'000, 1ull << 33, UINT64_MAX, UINT64_MAX - 11, choose_()};
-    return sizes[choose_() % std::size(sizes)];
+    return choose_.Any(sizes);
   }
   std::string AnyText() {
     std::string text(choose_() % 40, '\0');
-    for (char& c : text) c = static_cast<char>(Sometimes(4) ? choose_() : 'a' + choose_() % 26);
+    for (char& c : text) c = static_cast<char>(choose_.Sometimes(4) ? choose_() : 'a' + choose_() % 26);
     return text;
   }
   std::string AnySource() {
     const char* const sources[] = {kModule, kModule, kHelloModule, kNotifyModule, kMixModule, "{\"wasm\":[]}", "[[wasm]]", ""};
-    std::string source = sources[choose_() % std::size(sources)];
-    if (Sometimes(6)) source.resize(choose_() % (source.size() + 1));
-    if (Sometimes(6) && !source.empty()) source[choose_() % source.size()] = static_cast<char>(choose_());
+    std::string source = choose_.Any(sources);
+    if (choose_.Sometimes(6)) source.resize(choose_() % (source.size() + 1));
+    if (choose_.Sometimes(6) && !source.empty()) source[choose_() % source.size()] = static_cast<char>(choose_());
     return source;
   }
   /// What a plugin needs, or any, whose functions may be taken by others already.
   std::vector<const ExtismFunction*> SomeFunctions() {
     std::vector<const ExtismFunction*> some;
-    if (!Sometimes(4)) {
+    if (!choose_.Sometimes(4)) {
       for (size_t which = 0; which < 4; ++which) some.push_back(MakeFunction(which, kArguments[which]));
       return some;
     }
     for (ExtismFunction* function : functions_) {
-      if (Sometimes(2)) some.push_back(function);
+      if (choose_.Sometimes(2)) some.push_back(function);
     }
-    if (Sometimes(10)) some.push_back(nullptr);
+    if (choose_.Sometimes(10)) some.push_back(nullptr);
     return some;
   }
 
@@ -144,7 +111,7 @@ class Sequence {
   }
   void NewFunction() {
     const size_t which = choose_() % std::size(kNames);
-    MakeFunction(which, Sometimes(4) ? choose_() % 5 : kArguments[which]);
+    MakeFunction(which, choose_.Sometimes(4) ? choose_() % 5 : kArguments[which]);
   }
   void FreeFunction() {
     for (int i = 0; i < 10 && !functions_.empty(); ++i) extism_function_free(Take(functions_));
@@ -162,7 +129,7 @@ class Sequence {
     const std::string source = AnySource();
     auto functions = SomeFunctions();
     char* why = nullptr;
-    ExtismPlugin* made = extism_plugin_new_with_fuel_limit(Bytes(source), source.size(), functions.data(), functions.size(), Sometimes(2), 200'000, &why);
+    ExtismPlugin* made = extism_plugin_new_with_fuel_limit(Bytes(source), source.size(), functions.data(), functions.size(), choose_.Sometimes(2), 200'000, &why);
     Keep(plugins_, made, why);
   }
   void NewCompiled() {
@@ -171,14 +138,14 @@ class Sequence {
     auto functions = SomeFunctions();
     char* why = nullptr;
     ExtismCompiledPlugin* made =
-        extism_compiled_plugin_new_with_fuel_limit(Bytes(source), source.size(), functions.data(), functions.size(), Sometimes(2), 200'000, &why);
+        extism_compiled_plugin_new_with_fuel_limit(Bytes(source), source.size(), functions.data(), functions.size(), choose_.Sometimes(2), 200'000, &why);
     Keep(compiled_, made, why);
   }
   void FromCompiled() {
     if (compiled_.empty()) return NewCompiled();
     if (plugins_.size() > 20) return FreePlugin();
     char* why = nullptr;
-    ExtismPlugin* made = extism_plugin_new_from_compiled(Any(compiled_), &why);
+    ExtismPlugin* made = extism_plugin_new_from_compiled(choose_.Any(compiled_), &why);
     Keep(plugins_, made, why);
   }
   void FreeCompiled() {
@@ -193,13 +160,13 @@ class Sequence {
                                  "config", "remember",     "recall",   "log",     "output_wraps", "alloc_wraps", "run",    "mix",  "visit", "notify",    "quiet",
                                  "absent", "\xff",         "fail_freed", "grow",  "log_level"};
     const std::string input = AnyText();
-    ExtismPlugin* plugin = Any(plugins_);
-    const char* name = names[choose_() % std::size(names)];
-    called_ += extism_plugin_call_with_host_context(plugin, name, Bytes(input), input.size(), Sometimes(2) ? this : nullptr) == 0;
+    ExtismPlugin* plugin = choose_.Any(plugins_);
+    const char* name = choose_.Any(names);
+    called_ += extism_plugin_call_with_host_context(plugin, name, Bytes(input), input.size(), choose_.Sometimes(2) ? this : nullptr) == 0;
   }
   void ReadResult() {
     if (plugins_.empty()) return;
-    ExtismPlugin* plugin = Any(plugins_);
+    ExtismPlugin* plugin = choose_.Any(plugins_);
     const ExtismSize length = extism_plugin_output_length(plugin);
     const uint8_t* output = extism_plugin_output_data(plugin);
     HOLDS(output != nullptr);
@@ -211,8 +178,8 @@ class Sequence {
   }
   void Ask() {
     if (plugins_.empty()) return;
-    ExtismPlugin* plugin = Any(plugins_);
-    const std::string text = Sometimes(2) ? "{\"" + std::string(1, static_cast<char>('a' + choose_() % 26)) + "\":\"v\"}" : AnyText();
+    ExtismPlugin* plugin = choose_.Any(plugins_);
+    const std::string text = choose_.Sometimes(2) ? "{\"" + std::string(1, static_cast<char>('a' + choose_() % 26)) + "\":\"v\"}" : AnyText();
     switch (choose_() % 6) {
       case 0: extism_plugin_config(plugin, Bytes(text), text.size()); break;
       case 1: extism_plugin_function_exists(plugin, text.c_str()); break;
@@ -237,7 +204,7 @@ class Sequence {
     const ExtismSize length = extism_current_plugin_memory_length(plugin, made);
     HOLDS((made == 0) == (length == 0));
     if (length != 0) std::memset(extism_current_plugin_memory(plugin) + made, 'x', length);
-    if (Sometimes(3) && !plugins_.empty()) Ask();
+    if (choose_.Sometimes(3) && !plugins_.empty()) Ask();
     for (ExtismSize i = 0; i < n_out; ++i) out[i].v.i64 = static_cast<int64_t>(made);
   }
 

@@ -19,6 +19,7 @@ struct EngineSet {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;
   std::shared_ptr<const KernelJoin> join;
+  bool metered = false;  ///< memory can be limited
 };
 
 /// An error in two texts, as the reference has them: what came of it, and why.
@@ -45,6 +46,7 @@ class CompiledImpl final : public Compiled {
   bool FunctionExists(std::string_view function) const override;
   std::vector<std::string> Functions() const override;
   const Manifest& manifest() const override { return manifest_; }
+  Result<std::shared_ptr<Compiled>> With(const ManifestLimits& limits, PluginOptions options) const override;
 
   const engine::WorldPlan& plan() const { return plan_; }
   const PluginOptions& options() const { return options_; }
@@ -69,6 +71,7 @@ class CompiledImpl final : public Compiled {
   const Manifest manifest_;
   const PluginOptions options_;
   const Main about_main_;
+  const bool metered_;
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;
@@ -77,6 +80,9 @@ class CompiledImpl final : public Compiled {
   bool quietly_linked_ = false;
   std::optional<Failure> quiet_failure_;
 };
+
+/// Whether functions of the embedder stand in place of the kernel's or the runtime's.
+bool ReplacesKernel(const PluginOptions& options);
 
 /// Whether the module has a start section. `wasm` is binary.
 bool HasStartFunction(std::string_view wasm);

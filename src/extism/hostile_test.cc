@@ -90,6 +90,13 @@ TEST(ExtismHostile, AnyBytesAreAManifestOrNone) {
   for (int i = 0; i < 100'000; ++i) deep += "[";
   for (int i = 0; i < 100'000; ++i) deep += "]";
   EXPECT_FALSE(ParseManifest(deep + "}"));
+  // Each character outside of a text, in front of an unknown name: toml++ had undefined behaviour for some, which UBSan sees.
+  for (uint32_t c = 0x80; c < 0x10000; ++c) {
+    if (c >= 0xd800 && c < 0xe000) continue;
+    std::string text = c < 0x800 ? std::string{static_cast<char>(0xc0 | c >> 6)} : std::string{static_cast<char>(0xe0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 63))};
+    text += static_cast<char>(0x80 | (c & 63));
+    EXPECT_FALSE(ParseManifest(text + " = 1"));
+  }
   EXPECT_FALSE(ParseManifest("a = " + std::string(100'000, '[') + std::string(100'000, ']')));
 }
 

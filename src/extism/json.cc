@@ -28,7 +28,7 @@ bool Convert(const rapidjson::Value& value, int depth, Node* node) {
     node->kind = Kind::kObject;
     for (const auto& member : value.GetObject()) {
       auto& field = node->fields.emplace_back(std::string(member.name.GetString(), member.name.GetStringLength()), Node());
-      if (!Convert(member.value, depth + 1, &field.second)) return false;
+      if (!Convert(member.value, depth + 1, &field.value)) return false;
     }
   }
   return true;

@@ -5,17 +5,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace weir::extism {
 
 struct Node {
+  struct Field;
   enum class Kind : uint8_t { kNull, kInteger, kString, kArray, kObject, kBool, kOther } kind = Kind::kOther;
   uint64_t integer = 0;  ///< not negative; of kBool 0 or 1 (JSON's are kOther: no manifest has one)
   std::string text;
   std::vector<Node> items;
-  std::vector<std::pair<std::string, Node>> fields;  ///< in the order of the text; names may repeat
+  std::vector<Field> fields;  ///< in the order of the text; names may repeat
+};
+struct Node::Field {
+  std::string name;
+  Node value;
 };
 
 /// nullopt: the text is none, or nests deeper than 128.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <cstdio>
@@ -59,6 +60,7 @@ class RuntimeImpl final : public Runtime {
  public:
   Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause) override;
   Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause) override;
+  uint64_t modules_made() const override { return modules_made_.load(std::memory_order_relaxed); }
 
  private:
   struct Made {
@@ -73,6 +75,7 @@ class RuntimeImpl final : public Runtime {
 
   std::mutex mutex_;
   std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
+  std::atomic<uint64_t> modules_made_ = 0;
 };
 
 Result<EngineSet> MakeEngines(const EngineOptions& engine_options, const CodeCache& cache) {
@@ -81,11 +84,12 @@ Result<EngineSet> MakeEngines(const EngineOptions& engine_options, const CodeCac
   WEIR_TRY(auto loaded, set.engine->Load(kKernelWasm, kEnvModule, cache));
   set.kernel = std::move(loaded.module);
   set.join = std::make_shared<const KernelJoin>(kKernelWasm, kEnvModule);
+  set.metered = engine_options.metered_memory;
   return set;
 }
 
 Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
-  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value();
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
   EngineOptions engine{.fuel = fuel, .pooling = false, .all_features = true, .metered_memory = metered};
   if (options.slots > kSlotsMax) return Error{ErrorCode::kInvalidArgument, "slots " + std::to_string(options.slots) + ": at most " + std::to_string(kSlotsMax)};
   if (options.slots > 0 && !metered) {
@@ -139,6 +143,7 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const KernelJoin* jo
     const auto fault = engine::CompileFault(engine, bytes);
     return ErrorOf(ErrorCode::kInvalidModule, fault ? Failure::Of(*fault) : Failure(loaded.error().message), cause);
   }
+  modules_made_.fetch_add(1, std::memory_order_relaxed);
   return Made{{name, std::move(loaded->module)}, {HasStartFunction(bytes), joins}};
 }
 
@@ -164,8 +169,7 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::CompileAll(const Manifest& manife
   if (!engines) return fail(engines.error().message);
   std::vector<engine::WorldPlan::Linked> rows;
   CompiledImpl::Main about_main;
-  const bool joins = manifest.modules.size() == 1 &&
-                     std::none_of(options.functions.begin(), options.functions.end(), [](const HostFunction& row) { return row.module == kEnvModule; });
+  const bool joins = manifest.modules.size() == 1 && !ReplacesKernel(options);
   const auto has = [&](std::string_view name) { return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; }); };
   for (size_t i = 0; i < manifest.modules.size(); ++i) {
     const ManifestModule& module = manifest.modules[i];
