@@ -14,10 +14,13 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "capi/extism.h"
+#include "weir/extism_pool.h"
 
 namespace {
 
@@ -157,6 +160,40 @@ int Child(char** argv) {
   _exit(0);
 }
 
+/// Weir's pool, which is in C++: the time of taking a plugin, an empty call and giving it back.
+class Pools {
+ public:
+  Pools() : runtime_(*weir::extism::Runtime::Create()) {}
+  double Measure(uint32_t slots, const weir::extism::PoolOptions& options, int count) {
+    auto compiled = runtime_->Compile(kGuest, {.wasi = true, .slots = slots});
+    if (!compiled) Die(compiled.error().message);
+    auto made = weir::extism::Pool::Create(*compiled, options);
+    if (!made) Die(made.error().message);
+    weir::extism::Pool& pool = **made;
+    const auto once = [&] {
+      const auto start = Clock::now();
+      const auto plugin = pool.Take();
+      if (!plugin || !(*plugin)->Call("empty", "")) Die("a call of a pool's plugin failed");
+      return UsSince(start);
+    };
+    once();
+    if (options.ready_plugins == 0) {
+      const auto start = Clock::now();
+      for (int k = 0; k < count; ++k) once();
+      return UsSince(start) / count;
+    }
+    double total = 0;
+    for (int k = 0; k < count; ++k) {
+      while (pool.counts().idle < options.ready_plugins) std::this_thread::sleep_for(std::chrono::microseconds(50));
+      total += once();
+    }
+    return total / count;
+  }
+
+ private:
+  const std::unique_ptr<weir::extism::Runtime> runtime_;
+};
+
 struct Row {
   const char* name;
   const char* unit;
@@ -193,21 +230,31 @@ int main(int argc, char** argv) {
     };
   };
   const std::string large = argv[3];
+  Pools pools;
+  const auto from_compiled = [&](size_t i) {
+    constexpr int kCount = 100;
+    const auto start = Clock::now();
+    for (int k = 0; k < kCount; ++k) {
+      ExtismPlugin* plugin = libraries[i].New(compiled[i]);
+      Call(libraries[i], plugin, "empty", "");
+      libraries[i].free(plugin);
+    }
+    return UsSince(start) / kCount;
+  };
+  using weir::extism::Begin;
+  const auto pooled = [&](uint32_t slots, const weir::extism::PoolOptions& options, int count, std::function<double(size_t)> theirs) {
+    return [=, &pools](size_t i) { return i == 0 ? pools.Measure(slots, options, count) : theirs(1); };
+  };
   const Row rows[] = {
       {"empty call", "µs", 10, calls("empty", 0, 5000)},
       {"echo of 1 KiB", "µs", 4, calls("echo", 1024, 2000)},
       {"echo of 64 KiB", "µs", 1.5, calls("echo", 65536, 200)},
-      {"plugin from compiled, its first call, freed", "µs", 5,
-       [&](size_t i) {
-         constexpr int kCount = 100;
-         const auto start = Clock::now();
-         for (int k = 0; k < kCount; ++k) {
-           ExtismPlugin* plugin = libraries[i].New(compiled[i]);
-           Call(libraries[i], plugin, "empty", "");
-           libraries[i].free(plugin);
-         }
-         return UsSince(start) / kCount;
-       }},
+      {"plugin from compiled, its first call, freed", "µs", 5, from_compiled},
+      {"plugin of a pool: taken, called, given back (libextism: a call alone)", "µs", 10, pooled(0, {.plugins_max = 2}, 5000, calls("empty", 0, 5000))},
+      {"the same, a fresh plugin each time (libextism: from compiled)", "µs", 5, pooled(0, {.plugins_max = 2, .begin = Begin::kFresh}, 200, from_compiled)},
+      {"the same, with slots", "µs", 5, pooled(4, {.plugins_max = 2, .begin = Begin::kFresh}, 500, from_compiled)},
+      {"the same, with slots, made ahead: taken and called", "µs", 5,
+       pooled(4, {.plugins_max = 2, .begin = Begin::kFresh, .ready_plugins = 2}, 200, from_compiled)},
       {"cold start of the large module, both from their caches", "µs", 1, [&](size_t i) { return InChild(argv[0], {"--cold", argv[1 + i], large}); }},
       {"the same, the reference without its cache", "µs", 10,
        [&](size_t i) { return InChild(argv[0], {i == 0 ? "--cold" : "--compile", argv[1 + i], large}); }},

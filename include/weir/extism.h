@@ -114,7 +114,7 @@ struct PluginOptions {
   LogSink log;
   CodeCache cache;                       ///< of compiled code; empty: none
   /// Memory for so many plugins, live at once, is set aside: making one takes some microseconds, not tens. More are an error. At most
-  /// 5000; 0: nothing is set aside, and there is no limit. No effect beside `memory.max_pages`.
+  /// 5000; 0: nothing is set aside, and there is no limit. No effect beside `memory.max_pages` or memory_limits_vary.
   uint32_t slots = 0;
   ManifestPointers manifest_pointers = ManifestPointers::kRefused;
 };
@@ -229,7 +229,7 @@ class Compiled : public std::enable_shared_from_this<Compiled> {
   virtual std::vector<std::string> Functions() const = 0;
   virtual const Manifest& manifest() const = 0;
   /// The same code for another use, without compiling: other limits, functions, HTTP and log. Of `options`, what decides the code must be
-  /// as it was: fuel or none, and a memory limit only where there was one or memory_limits_vary. kInvalidArgument else.
+  /// as it was: fuel or none, and a memory limit only where there was one or memory_limits_vary. kInvalidArgument else. Slots are shared.
   virtual Result<std::shared_ptr<Compiled>> With(const ManifestLimits& limits, PluginOptions options) const = 0;
 };
 

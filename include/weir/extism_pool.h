@@ -58,6 +58,7 @@ struct PoolCounts {
 class PoolState;
 
 /// A plugin that is one's own until the lease ends. Used by one thread at a time, not only the one that took it. It may outlive the pool.
+/// Nothing of the plugin is used after it: output is gone, and a cancel handle that was kept would stop the calls of the next lease.
 class Lease {
  public:
   Lease(std::shared_ptr<PoolState> pool, std::unique_ptr<Plugin> plugin);

@@ -54,15 +54,11 @@ Fault WithReason(std::string variant, std::string_view text, std::string reason)
 
 class Instance final : public PluginInstance {
  public:
-  Instance(std::shared_ptr<extism::Compiled> compiled, std::unique_ptr<extism::Plugin> plugin, Telemetry& telemetry)
-      : compiled_(std::move(compiled)), plugin_(std::move(plugin)), telemetry_(telemetry) {}
+  Instance(extism::Plugin& plugin, Telemetry& telemetry, std::unique_ptr<extism::Plugin> own = nullptr)
+      : own_(std::move(own)), plugin_(plugin), telemetry_(telemetry) {}
 
   PlainOutcome Call(std::string_view function, std::string_view input) override {
-    const extism::Outcome outcome = plugin_->CallRaw(function, input);
-    // Traps and time-outs have this code; fuel and memory have texts of their own.
-    constexpr int32_t kTrapCode = 134;
-    broken_ = outcome.failed && (outcome.code == kTrapCode || outcome.error == "plugin ran out of fuel" || outcome.error == "oom" ||
-                                 outcome.error == "timeout" || outcome.error.starts_with("error while executing at wasm backtrace"));
+    const extism::Outcome outcome = plugin_.CallRaw(function, input);
     if (outcome.failed) return {false, {}, outcome.error, outcome.cause};
     if (outcome.code != 0) {
       const std::string text = "Returned non-zero exit code: " + std::to_string(outcome.code);
@@ -70,15 +66,14 @@ class Instance final : public PluginInstance {
     }
     return {true, outcome.output, {}, {}};
   }
-  bool broken() const override { return broken_; }
+  bool broken() const override { return plugin_.broken(); }
   Telemetry& telemetry() override { return telemetry_; }
-  std::optional<uint64_t> fuel_consumed() const override { return plugin_->fuel_consumed(); }
+  std::optional<uint64_t> fuel_consumed() const override { return plugin_.fuel_consumed(); }
 
  private:
-  const std::shared_ptr<extism::Compiled> compiled_;
-  const std::unique_ptr<extism::Plugin> plugin_;
+  const std::unique_ptr<extism::Plugin> own_;  ///< null: another's
+  extism::Plugin& plugin_;
   Telemetry& telemetry_;
-  bool broken_ = false;
 };
 
 class HostImpl;
@@ -92,6 +87,8 @@ class Code final : public PluginCode {
   Checked<HandshakeAccept> Handshake(const HandshakeOffer& offer) override;
   Checked<SelfCheckResponse> SelfCheck() override;
   Checked<std::unique_ptr<PluginInstance>> NewInstance(const InstanceLimits& limits, const HostFunctions* functions) override;
+  Checked<std::shared_ptr<extism::Compiled>> CompiledFor(const InstanceLimits& limits, const HostFunctions* functions) override;
+  std::unique_ptr<PluginInstance> InstanceOf(extism::Plugin& plugin) override;
   std::vector<Slot> SlotsFromExports() override;
   bool Exports(std::string_view function) override {
     const auto compiled = Admission();
@@ -247,29 +244,34 @@ Checked<SelfCheckResponse> Code::SelfCheck() {
   return Fault{"FailureStatus", "self-check reported failure status with " + std::to_string(count) + " failure(s)", ToText(*response)};
 }
 
-Checked<std::unique_ptr<PluginInstance>> Code::NewInstance(const InstanceLimits& limits, const HostFunctions* functions) {
+Checked<std::shared_ptr<extism::Compiled>> Code::CompiledFor(const InstanceLimits& limits, const HostFunctions* functions) {
   const std::string plugin_name = functions != nullptr ? functions->plugin : std::string();
   const uint64_t quota = functions != nullptr ? functions->quota_bytes : 0;
   Storage* const storage = functions != nullptr ? functions->storage : nullptr;
-  Compiled compiled;
   {
     std::lock_guard lock(mutex_);
-    const bool same = kept_ && kept_->limits.wall_ms == limits.wall_ms && kept_->limits.fuel == limits.fuel &&
-                      kept_->limits.memory_pages == limits.memory_pages && kept_->plugin == plugin_name && kept_->quota_bytes == quota &&
-                      kept_->storage == storage;
-    if (same) compiled = kept_->compiled;
+    if (kept_ && kept_->limits.wall_ms == limits.wall_ms && kept_->limits.fuel == limits.fuel && kept_->limits.memory_pages == limits.memory_pages &&
+        kept_->plugin == plugin_name && kept_->quota_bytes == quota && kept_->storage == storage) {
+      return kept_->compiled;
+    }
   }
-  if (compiled == nullptr) {
-    auto fresh = ForCalls(limits, functions);
-    if (!fresh) return std::move(fresh.fault());
-    compiled = std::move(*fresh);
-    std::lock_guard lock(mutex_);
-    kept_ = Kept{limits, plugin_name, quota, storage, compiled};
-  }
-  auto plugin = compiled->NewPlugin();
-  if (!plugin) return Fault{"Instantiate", plugin.error().message, plugin.error().message};
-  return std::unique_ptr<PluginInstance>(std::make_unique<Instance>(std::move(compiled), std::move(*plugin), host_.telemetry()));
+  auto fresh = ForCalls(limits, functions);
+  if (!fresh) return std::move(fresh.fault());
+  std::lock_guard lock(mutex_);
+  kept_ = Kept{limits, plugin_name, quota, storage, std::move(*fresh)};
+  return kept_->compiled;
 }
+
+Checked<std::unique_ptr<PluginInstance>> Code::NewInstance(const InstanceLimits& limits, const HostFunctions* functions) {
+  auto compiled = CompiledFor(limits, functions);
+  if (!compiled) return std::move(compiled.fault());
+  auto plugin = (*compiled)->NewPlugin();
+  if (!plugin) return Fault{"Instantiate", plugin.error().message, plugin.error().message};
+  extism::Plugin& made = **plugin;
+  return std::unique_ptr<PluginInstance>(std::make_unique<Instance>(made, host_.telemetry(), std::move(*plugin)));
+}
+
+std::unique_ptr<PluginInstance> Code::InstanceOf(extism::Plugin& plugin) { return std::make_unique<Instance>(plugin, host_.telemetry()); }
 
 Telemetry* Code::telemetry() { return host_.options().telemetry; }
 

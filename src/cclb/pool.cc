@@ -25,21 +25,26 @@ class NoInstance final : public PluginInstance {
   Nobody nobody_;
 };
 
+std::unique_ptr<PluginInstance> InstanceOf(PluginCode& code, const Result<extism::Lease>& plugin) {
+  if (plugin) return code.InstanceOf(**plugin);
+  return std::make_unique<NoInstance>(plugin.error().message, code.telemetry());
+}
+
 }  // namespace
 
-PluginPool::PluginPool(std::shared_ptr<PluginCode> code, AugmentedMetadata metadata, PoolOptions options)
-    : code_(std::move(code)), metadata_(std::move(metadata)), options_(std::move(options)) {}
+PluginPool::PluginPool(std::shared_ptr<PluginCode> code, AugmentedMetadata metadata, std::unique_ptr<extism::Pool> plugins)
+    : code_(std::move(code)), metadata_(std::move(metadata)), plugins_(std::move(plugins)) {}
 PluginPool::~PluginPool() = default;
 
 Checked<std::unique_ptr<PluginPool>> PluginPool::Create(std::shared_ptr<PluginCode> code, AugmentedMetadata metadata, PoolOptions options) {
-  if (options.instances_max == 0) options.instances_max = std::max(1u, std::thread::hardware_concurrency());
-  auto first = code->NewInstance(options.limits, options.functions ? &*options.functions : nullptr);
-  if (!first) return std::move(first.fault());
-  std::unique_ptr<PluginPool> pool(new PluginPool(std::move(code), std::move(metadata), std::move(options)));
-  pool->idle_.push_back(std::move(*first));
-  pool->made_ = 1;
-  return pool;
+  auto compiled = code->CompiledFor(options.limits, options.functions ? &*options.functions : nullptr);
+  if (!compiled) return std::move(compiled.fault());
+  auto plugins = extism::Pool::Create(std::move(*compiled), {.plugins_max = options.instances_max, .wait_ms = std::nullopt, .broken = options.broken});
+  if (!plugins) return Fault{"Instantiate", plugins.error().message, plugins.error().message};
+  return std::unique_ptr<PluginPool>(new PluginPool(std::move(code), std::move(metadata), std::move(*plugins)));
 }
+
+PluginPool::Lease::Lease(PluginPool& pool) : plugin_(pool.plugins_->Take()), instance_(InstanceOf(*pool.code_, plugin_)) {}
 
 std::vector<Slot> PluginPool::slots() const {
   std::set<std::string> functions;
@@ -48,41 +53,8 @@ std::vector<Slot> PluginPool::slots() const {
 }
 
 PluginPool::Stats PluginPool::stats() const {
-  std::lock_guard lock(mutex_);
-  return {made_, replaced_, idle_.size(), busy_};
-}
-
-std::unique_ptr<PluginInstance> PluginPool::Take() {
-  {
-    std::unique_lock lock(mutex_);
-    given_back_.wait(lock, [&] { return !idle_.empty() || busy_ < options_.instances_max; });
-    ++busy_;
-    if (!idle_.empty()) {
-      // The one used last: its memory is the warmest.
-      auto instance = std::move(idle_.back());
-      idle_.pop_back();
-      return instance;
-    }
-    ++made_;
-  }
-  auto fresh = code_->NewInstance(options_.limits, options_.functions ? &*options_.functions : nullptr);
-  if (fresh) return std::move(*fresh);
-  return std::make_unique<NoInstance>(fresh.fault().reason, code_->telemetry());
-}
-
-void PluginPool::GiveBack(std::unique_ptr<PluginInstance> instance) {
-  // A plugin that could not be made, or whose state nobody knows, is dropped here, outside of the lock.
-  const bool drop = instance->broken() && (options_.broken == BrokenInstances::kReplace || !instance->fuel_consumed());
-  {
-    std::lock_guard lock(mutex_);
-    --busy_;
-    if (drop) {
-      ++replaced_;
-    } else {
-      idle_.push_back(std::move(instance));
-    }
-  }
-  given_back_.notify_one();
+  const extism::PoolCounts counts = plugins_->counts();
+  return {counts.made, counts.replaced, counts.idle, counts.out};
 }
 
 // ---- observe ----------------------------------------------------------------------------------------------------------------

@@ -158,7 +158,8 @@ Result<void> WorldImpl::Start(std::span<const Preopen> preopens) {
   wasmtime_extern_t memory;
   WEIR_CHECK(wasmtime_instance_export_get(context_, &kernel_, kMemory.data(), kMemory.size(), &memory));
   kernel_memory_ = memory.of.memory;
-  return plan_.wasi ? SetWasi(preopens) : Result<void>();
+  // A directory that is not there is an error all the same.
+  return plan_.wasi && (plan_.wasi_imported || !preopens.empty()) ? SetWasi(preopens) : Result<void>();
 }
 
 Result<void> WorldImpl::SetWasi(std::span<const Preopen> preopens) {

@@ -56,6 +56,7 @@ struct WorldPlan {
   std::vector<WorldFunction> env;        ///< offered under kernel_name beside the kernel's own functions
   std::vector<WorldFunction> functions;  ///< these shadow what has their name
   bool wasi = false;
+  bool wasi_imported = true;             ///< else nothing is made for it, which takes as long as all the rest of a world
   bool wasi_output = false;              ///< the guest's stdout and stderr are the process's; else they go nowhere
 };
 

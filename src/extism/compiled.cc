@@ -78,7 +78,7 @@ bool HasStartFunction(std::string_view wasm) {
 }
 
 CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, Main about_main, PluginOptions options)
-    : manifest_(std::move(manifest)), options_(std::move(options)), about_main_(about_main), metered_(engines.metered) {
+    : manifest_(std::move(manifest)), options_(std::move(options)), about_main_(about_main), metered_(engines.metered), slots_(std::move(engines.slots)) {
   plan_.engine = std::move(engines.engine);
   plan_.kernel = std::move(engines.kernel);
   plan_.kernel_name = kEnvModule;
@@ -92,6 +92,10 @@ CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<eng
                                const_cast<HostFunction*>(&function)});
   }
   plan_.wasi = options_.wasi;
+  plan_.wasi_imported = std::any_of(plan_.modules.begin(), plan_.modules.end(), [](const auto& row) {
+    const auto imports = row.module->imports();
+    return std::any_of(imports.begin(), imports.end(), [](const ExternInfo& it) { return it.module.starts_with("wasi_"); });
+  });
   plan_.wasi_output = std::getenv("EXTISM_ENABLE_WASI_OUTPUT") != nullptr;
   for (const auto& [host, guest] : manifest_.allowed_paths) {
     const bool read_only = host.starts_with(kReadOnly);
@@ -112,7 +116,7 @@ Result<std::shared_ptr<Compiled>> CompiledImpl::With(const ManifestLimits& limit
   }
   Manifest manifest = manifest_;
   manifest.limits = limits;
-  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, nullptr, metered_}, std::move(manifest), plan_.modules,
+  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, nullptr, metered_, slots_}, std::move(manifest), plan_.modules,
                                                                   about_main_, std::move(options)));
 }
 
@@ -162,6 +166,7 @@ std::optional<Failure> CompiledImpl::UnknownEnvImport() const {
 std::optional<Failure> CompiledImpl::QuietLink(void* self) {
   std::lock_guard lock(mutex_);
   if (quietly_linked_) return quiet_failure_;
+  const auto alone = slots_ != nullptr ? std::unique_lock(slots_->linking) : std::unique_lock<std::mutex>();
   auto world = engine::World::Create(plan_, self, {});
   if (!world) return Failure(world.error().message);
   if (options_.fuel) (*world)->SetFuel(*options_.fuel);

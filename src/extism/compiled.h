@@ -14,12 +14,21 @@
 
 namespace weir::extism {
 
+/// Memory set aside for plugins, by an engine that is theirs alone.
+struct Slots {
+  explicit Slots(uint32_t plugins) : most(plugins) {}
+  const uint32_t most;
+  std::atomic<uint32_t> taken{0};
+  std::mutex linking;  ///< of one at a time, in room beside the slots
+};
+
 /// An engine and the kernel compiled for it.
 struct EngineSet {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;
   std::shared_ptr<const KernelJoin> join;
   bool metered = false;  ///< memory can be limited
+  std::shared_ptr<Slots> slots;  ///< null: plugins are not limited in number
 };
 
 /// An error in two texts, as the reference has them: what came of it, and why.
@@ -53,10 +62,12 @@ class CompiledImpl final : public Compiled {
   const std::vector<engine::Preopen>& preopens() const { return preopens_; }
   std::optional<uint64_t> memory_budget_bytes() const;
   /// Of plugins that live at once; 0: no limit.
-  uint32_t slots() const { return plan_.engine->options().pooling ? options_.slots : 0; }
-  /// False: all slots are taken. A plugin that has one gives it back when its memory is free.
-  bool TakeSlot() { return slots() == 0 || slots_taken_.fetch_add(1, std::memory_order_relaxed) < slots(); }
-  void GiveSlot() { slots_taken_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t slots() const { return slots_ == nullptr ? 0 : slots_->most; }
+  /// False: all slots are taken. A plugin gives its own back when its memory is free.
+  bool TakeSlot() { return slots_ == nullptr || slots_->taken.fetch_add(1, std::memory_order_relaxed) < slots_->most; }
+  void GiveSlot() {
+    if (slots_ != nullptr) slots_->taken.fetch_sub(1, std::memory_order_relaxed);
+  }
   /// Main has a start function.
   bool main_starts() const { return about_main_.starts; }
   bool alone() const { return plan_.modules.size() == 1; }
@@ -72,10 +83,10 @@ class CompiledImpl final : public Compiled {
   const PluginOptions options_;
   const Main about_main_;
   const bool metered_;
+  const std::shared_ptr<Slots> slots_;
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;
-  std::atomic<uint32_t> slots_taken_{0};
   std::mutex mutex_;  ///< what follows
   bool quietly_linked_ = false;
   std::optional<Failure> quiet_failure_;

@@ -54,9 +54,7 @@ std::optional<Failure> PluginImpl::NewWorld() {
   auto world = engine::World::Create(compiled_->plan(), this, compiled_->preopens());
   if (!world) return Failure(world.error().message);
   world_ = *std::move(world);
-  alloc_ = world_->Kernel("alloc");
-  free_ = world_->Kernel("free");
-  length_ = world_->Kernel("length");
+  for (KernelFunction* function : {&alloc_, &free_, &length_}) function->found.reset();
   if (options().fuel) world_->SetFuel(*options().fuel);
   return std::nullopt;
 }
@@ -285,9 +283,9 @@ std::optional<uint64_t> PluginImpl::time_left_ms() const {
 
 // ---- the kernel, for host functions
 
-uint64_t PluginImpl::CallKernel(const engine::WorldFunctionRef& function, uint64_t argument) {
+uint64_t PluginImpl::CallKernel(KernelFunction& function, uint64_t argument) {
   engine::RawValue slot{.i64 = argument};
-  const auto fault = world_->Call(function, {&slot, 1});
+  const auto fault = world_->Call(Found(function), {&slot, 1});
   kernel_fault_ = fault ? fault->cause : "";
   return fault ? 0 : slot.i64;
 }

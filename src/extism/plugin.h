@@ -85,12 +85,21 @@ class PluginImpl final : public Plugin, public CurrentPlugin {
   std::optional<Stop> Run(std::string_view name, int32_t* code);
   /// Reads what the guest left; nullopt: success.
   std::optional<Stop> Judge(std::optional<engine::Fault> fault);
-  uint64_t CallKernel(const engine::WorldFunctionRef& function, uint64_t argument);
+  /// A function of the kernel, looked up when it is first called.
+  struct KernelFunction {
+    const char* name;
+    std::optional<engine::WorldFunctionRef> found = std::nullopt;
+  };
+  const engine::WorldFunctionRef& Found(KernelFunction& function) {
+    if (!function.found) function.found = world_->Kernel(function.name);
+    return *function.found;
+  }
+  uint64_t CallKernel(KernelFunction& function, uint64_t argument);
   bool OutOfFuel() const { return options().fuel && world_->fuel() == 0; }
 
   const std::shared_ptr<CompiledImpl> compiled_;
   std::unique_ptr<engine::World> world_;
-  engine::WorldFunctionRef alloc_, free_, length_;  ///< of the kernel
+  KernelFunction alloc_{"alloc"}, free_{"free"}, length_{"length"};
   std::map<std::string, engine::WorldFunctionRef, std::less<>> functions_;  ///< found once
   std::string kernel_fault_;
   bool instantiated_ = false, store_is_stale_ = false, calling_ = false, broken_ = false;

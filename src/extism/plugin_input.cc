@@ -59,7 +59,7 @@ std::optional<PluginImpl::Stop> PluginImpl::PlaceInput(uint64_t bytes) {
   if (bytes > UINT32_MAX) return stop(Failure(id_text() + " out of memory"));
   if (memory_view().PlaceInput(bytes)) [[likely]] return std::nullopt;
   engine::RawValue slot{.i64 = bytes};
-  const auto fault = world_->Call(alloc_, {&slot, 1});
+  const auto fault = world_->Call(Found(alloc_), {&slot, 1});
   if (OutOfFuel()) return stop(Failure(kNoFuel));
   if (fault) return stop(Failure("failed to allocate extism memory", fault->cause));
   if (slot.i64 != KernelMemory::kFirstHandle || !memory_view().Bytes(slot.i64, bytes)) return stop(Failure(id_text() + " out of memory"));

@@ -49,62 +49,63 @@ PoolCounts PoolState::counts() const {
 }
 
 Result<std::unique_ptr<Plugin>> PoolState::Take(std::optional<uint64_t> wait_ms) {
-  {
-    Lock lock(mutex_);
-    const auto there = [&] { return !idle_.empty() || counts_.live < options_.plugins_max; };
-    if (!there()) {
-      ++counts_.waits;
-      if (!wait_ms) {
-        free_.wait(lock, there);
-      } else if (!free_.wait_until(lock, Clock::now() + Ms(*wait_ms), there)) {
-        ++counts_.timeouts;
-        return NoneWithin(*wait_ms, counts_, options_.plugins_max);
-      }
+  Lock lock(mutex_);
+  const auto there = [&] { return !idle_.empty() || counts_.live < options_.plugins_max; };
+  if (!there()) {
+    ++counts_.waits;
+    if (!wait_ms) {
+      free_.wait(lock, there);
+    } else if (!free_.wait_until(lock, Clock::now() + Ms(*wait_ms), there)) {
+      ++counts_.timeouts;
+      return NoneWithin(*wait_ms, counts_, options_.plugins_max);
     }
-    ++counts_.out;
-    make_failed_ = false;
-    if (!idle_.empty()) {
-      // The one used last: its memory is the warmest.
-      auto plugin = std::move(idle_.back().plugin);
-      idle_.pop_back();
-      if (idle_.size() < options_.ready_plugins) keeper_.notify_one();
-      return plugin;
-    }
-    // The thread sleeps for good where nothing lives.
-    if (options_.ready_plugins > 0 || (Expires() && counts_.live == 0)) keeper_.notify_one();
+  }
+  ++counts_.out;
+  make_failed_ = false;
+  std::unique_ptr<Plugin> idle;
+  // The thread sleeps for good where nothing lives.
+  bool wake = Expires() && counts_.live == 0;
+  if (!idle_.empty()) {
+    // The one used last: its memory is the warmest.
+    idle = std::move(idle_.back().plugin);
+    idle_.pop_back();
+  } else {
     ++counts_.live;
     ++counts_.made;
   }
+  wake |= idle_.size() < options_.ready_plugins;
+  lock.unlock();
+  if (wake) keeper_.notify_one();
+  if (idle != nullptr) return idle;
   auto plugin = compiled_->NewPlugin();
   if (plugin) return plugin;
-  {
-    std::lock_guard lock(mutex_);
-    --counts_.out;
-    --counts_.live;
-    --counts_.made;
-  }
+  lock.lock();
+  --counts_.out;
+  --counts_.live;
+  --counts_.made;
+  lock.unlock();
   free_.notify_one();
   return plugin;
 }
 
 void PoolState::GiveBack(std::unique_ptr<Plugin> plugin) {
   const bool broken = plugin->broken() && options_.broken == BrokenPlugins::kReplace;
-  bool drop = broken || options_.begin == Begin::kFresh || options_.idle_ms == uint64_t{0};
+  const bool drop = broken || options_.begin == Begin::kFresh || options_.idle_ms == uint64_t{0};
   // Before it is counted as gone: its slot has to be free.
   if (drop) plugin.reset();
-  {
-    std::lock_guard lock(mutex_);
-    --counts_.out;
-    if (broken) ++counts_.replaced;
-    if (drop || closed_) {
-      --counts_.live;
-    } else {
-      idle_.push_back({std::move(plugin), Clock::now()});
-    }
-    make_failed_ = false;
-    if (drop && idle_.size() < options_.ready_plugins) keeper_.notify_one();
+  Lock lock(mutex_);
+  --counts_.out;
+  if (broken) ++counts_.replaced;
+  if (drop || closed_) {
+    --counts_.live;
+  } else {
+    idle_.push_back({std::move(plugin), Clock::now()});
   }
+  make_failed_ = false;
+  const bool wake = idle_.size() < options_.ready_plugins;
+  lock.unlock();
   free_.notify_one();
+  if (wake) keeper_.notify_one();
 }
 
 // ---- the pool's own thread

@@ -339,6 +339,19 @@ TEST_F(ExtismPool, SlotsAreTakenAndGivenBack) {
   }
 }
 
+TEST_F(ExtismPool, SlotsAreSharedByAllUsesOfTheCode) {
+  const auto compiled = Compile({.slots = 2});
+  const auto other = compiled->With({.timeout_ms = 60'000}, {});
+  ASSERT_TRUE(other) << other.error().message;
+  const auto a = compiled->NewPlugin(), b = (*other)->NewPlugin();
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(*(*a)->Call("echo", "a"), "a");
+  EXPECT_EQ(*(*b)->Call("echo", "b"), "b");
+  EXPECT_FALSE(compiled->NewPlugin());
+  EXPECT_FALSE((*other)->NewPlugin());
+  EXPECT_FALSE(Pool::Create(*other, {.plugins_max = 3}));
+}
+
 TEST_F(ExtismPool, SlotsAreEnoughForPluginsOfSeveralModules) {
   Manifest manifest;
   manifest.modules.push_back({.data = "(module (memory 1) (func (export \"three\") (result i32) (i32.const 3)))", .name = "a"});

@@ -98,7 +98,9 @@ Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manif
     engine.pooling = true;
     engine.instances_max = (options.slots + 1) * static_cast<uint32_t>(manifest.modules.size() + 2);
     engine.keep_resident_bytes = kKeepResidentBytes;
-    return MakeEngines(engine, options.cache);
+    WEIR_TRY(auto set, MakeEngines(engine, options.cache));
+    set.slots = std::make_shared<Slots>(options.slots);
+    return set;
   }
   std::lock_guard lock(mutex_);
   EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];

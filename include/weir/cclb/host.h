@@ -23,6 +23,11 @@
 #include "weir/engine.h"
 #include "weir/result.h"
 
+namespace weir::extism {
+class Compiled;
+class Plugin;
+}  // namespace weir::extism
+
 namespace weir::cclb {
 
 // ---- what the host is told --------------------------------------------------------------------------------------------------
@@ -87,7 +92,7 @@ class PluginInstance {
   virtual ~PluginInstance() = default;
   /// Calls an export with bytes, without envelope.
   virtual PlainOutcome Call(std::string_view function, std::string_view input) = 0;
-  /// The last call trapped, or ran out of time, fuel or memory: whatever the plugin was about is half done.
+  /// A call trapped, or ran out of time, fuel or memory: whatever the plugin was about is half done.
   virtual bool broken() const = 0;
   virtual Telemetry& telemetry() = 0;
   virtual std::optional<uint64_t> fuel_consumed() const = 0;
@@ -103,6 +108,9 @@ class PluginCode {
   virtual Checked<SelfCheckResponse> SelfCheck() = 0;
   /// variant "Instantiate". `functions`: null, or what is linked for plugins that import cc_lb_*.
   virtual Checked<std::unique_ptr<PluginInstance>> NewInstance(const InstanceLimits& limits, const HostFunctions* functions = nullptr) = 0;
+  /// What NewInstance makes its plugins of, for who makes them in another way (PluginPool); and one of those as an instance, which it outlives.
+  virtual Checked<std::shared_ptr<extism::Compiled>> CompiledFor(const InstanceLimits& limits, const HostFunctions* functions) = 0;
+  virtual std::unique_ptr<PluginInstance> InstanceOf(extism::Plugin& plugin) = 0;
   /// By the exports alone: {router} for the legacy `route`, else none; none also for what cannot be built.
   virtual std::vector<Slot> SlotsFromExports() = 0;
   /// Whether it can be called: no parameters, and no result or an i32.

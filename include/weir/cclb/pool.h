@@ -14,14 +14,12 @@
 #include <vector>
 
 #include "weir/cclb/host.h"
+#include "weir/extism_pool.h"
 
 namespace weir::cclb {
 
 /// What becomes of an instance whose call trapped, or ran out of time, fuel or memory.
-enum class BrokenInstances : uint8_t {
-  kReplace,  ///< thrown away: a fresh one takes the next call
-  kKeep,     ///< the reference's way: the plugin goes on with whatever state it was in
-};
+using BrokenInstances = extism::BrokenPlugins;
 
 struct PoolOptions {
   InstanceLimits limits;
@@ -57,30 +55,22 @@ class PluginPool {
   /// An instance, for as long as it lives. Waits until there is one.
   class Lease {
    public:
-    explicit Lease(PluginPool& pool) : pool_(pool), instance_(pool.Take()) {}
-    ~Lease() { pool_.GiveBack(std::move(instance_)); }
+    explicit Lease(PluginPool& pool);
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     PluginInstance& instance() { return *instance_; }
 
    private:
-    PluginPool& pool_;
-    std::unique_ptr<PluginInstance> instance_;
+    const Result<extism::Lease> plugin_;
+    const std::unique_ptr<PluginInstance> instance_;  ///< of the plugin; where none could be made, its calls say why
   };
 
  private:
-  PluginPool(std::shared_ptr<PluginCode> code, AugmentedMetadata metadata, PoolOptions options);
-  std::unique_ptr<PluginInstance> Take();
-  void GiveBack(std::unique_ptr<PluginInstance> instance);
+  PluginPool(std::shared_ptr<PluginCode> code, AugmentedMetadata metadata, std::unique_ptr<extism::Pool> plugins);
 
   const std::shared_ptr<PluginCode> code_;
   const AugmentedMetadata metadata_;
-  const PoolOptions options_;
-  mutable std::mutex mutex_;  // what follows
-  std::condition_variable given_back_;
-  std::vector<std::unique_ptr<PluginInstance>> idle_;
-  size_t busy_ = 0;
-  uint64_t made_ = 0, replaced_ = 0;
+  const std::unique_ptr<extism::Pool> plugins_;
 };
 
 struct ObserveOptions {
