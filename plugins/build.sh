@@ -83,6 +83,15 @@ build_cclb() {
     clang++-22 --target=wasm32-wasi -Wno-deprecated -mexec-model=reactor -std=c++20 -Os -Wall -Wextra -fno-exceptions \
       -fno-rtti -Wl,--strip-debug -o "$1/cclb-cpp-$name.wasm" cpp/$name.cc
   done
+  cd rust
+  debian_cargo build --release --locked --target wasm32-unknown-unknown -Z build-std=std,panic_abort
+  for name in router shape signer observer; do
+    cp "$cache/plugins-target/wasm32-unknown-unknown/release/rust_$name.wasm" "$1/cclb-rust-$name.wasm"
+  done
+  # Under the names that the recorded answers in tests/cclb/golden have for them.
+  for name in rs_dialect rs_signer rs_observability rs_router rs_hostfns pdk_dialect; do
+    cp "$cache/plugins-target/wasm32-unknown-unknown/release/$name.wasm" "$1/"
+  done
 }
 
 # One plugin of Extism in three languages, on the kits that their registries have; in C on a header of ours.
@@ -187,9 +196,10 @@ build_coraza() {
 
 tools() { # what besides the sources decides the result
   case $1 in
-    c | cpp | cclb | teach-cpp) clang-22 --version | head -1 ;;
+    c | cpp | teach-cpp) clang-22 --version | head -1 ;;
     assemblyscript | teach-assemblyscript) node --version ;;
     rust | teach-rust | abi | registry) /usr/bin/rustc -V ;;
+    cclb) clang-22 --version | head -1; /usr/bin/rustc -V ;;
     go | teach-go | coraza) "$GO" version ;;
     extism) clang-22 --version | head -1; /usr/bin/rustc -V; "$GO" version ;;
   esac
@@ -198,7 +208,7 @@ tools() { # what besides the sources decides the result
 folder() { case $1 in abi) echo registry ;; teach-*) echo teach ;; *) echo "$1" ;; esac; }
 
 hint() {
-  case $1 in rust | teach-rust | abi | registry) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
+  case $1 in rust | teach-rust | abi | registry | cclb) echo " (a minute or two, once)" ;; coraza) echo " (about a minute, once)" ;; esac
 }
 
 sources() { # the files of a group, as names relative to this folder

@@ -103,6 +103,7 @@ enum class ManifestPointers : bool { kRefused, kAllowed };
 struct PluginOptions {
   bool wasi = false;                     ///< link WASI preview 1; preopens are the manifest's allowed_paths
   std::optional<uint64_t> fuel;          ///< instructions a call may take; compiled as other code
+  bool memory_limits_vary = false;       ///< Compiled::With may limit memory where the manifest does not; an instance's image is then copied
   std::vector<HostFunction> functions;
   bool http_response_headers = false;    ///< plugins may read the headers of responses
   HttpClient http;                       ///< null: no HTTP ("http_request is not enabled, …")
@@ -187,6 +188,9 @@ class Compiled : public std::enable_shared_from_this<Compiled> {
   /// All for which FunctionExists, in the order of the module's exports.
   virtual std::vector<std::string> Functions() const = 0;
   virtual const Manifest& manifest() const = 0;
+  /// The same code for another use, without compiling: other limits, functions, HTTP and log. Of `options`, what decides the code must be
+  /// as it was: fuel or none, and a memory limit only where there was one or memory_limits_vary. kInvalidArgument else.
+  virtual Result<std::shared_ptr<Compiled>> With(const ManifestLimits& limits, PluginOptions options) const = 0;
 };
 
 /// The engines of a process, made when they are needed. Thread-safe. Outlives what it compiles.
@@ -197,6 +201,8 @@ class Runtime {
   /// `source`: a module (binary or text) or a manifest (JSON or TOML). `cause`: the innermost message of the error.
   virtual Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause = nullptr) = 0;
   virtual Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause = nullptr) = 0;
+  /// Modules that Compile has compiled, or taken from the code cache, so far.
+  virtual uint64_t modules_made() const = 0;
 };
 
 // ---- typed host functions

@@ -99,6 +99,7 @@ class ModuleReader {
         start_at_ = in.position();
         return true;
       case 10: module_.code_bytes = size; Code(in); return true;
+      case 12: in.Number("number of data segments"); return true;  // they stand in their own section
       case 11: module_.data_bytes = size; [[fallthrough]];
       default: in.Count("count"); return false;
     }

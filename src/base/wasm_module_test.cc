@@ -95,6 +95,13 @@ TEST(WasmModule, SaysWhatAFileIsInstead) {
 
 TEST(WasmModule, TheHeaderAloneIsAModule) { EXPECT_TRUE(ReadWasmModule(kHeader, "p.wasm")); }
 
+TEST(WasmModule, ADataCountHasNothingBehindIt) {
+  const auto with = [](std::string_view content) { return kHeader + Section(12, content) + Section(11, Bytes({2, 1, 1, 'x', 1, 1, 'y'})); };
+  EXPECT_TRUE(ReadWasmModule(with(Bytes({2})), "p.wasm"));
+  EXPECT_ERROR(with(Bytes({2, 0})), "1 bytes too many");
+  EXPECT_ERROR(with(""), "number of data segments");
+}
+
 TEST(WasmModule, NamesThePlaceOfAFault) {
   EXPECT_ERROR(kHeader + Bytes({1, 100, 0}), "cut off: the type section at byte 8 should have 100 bytes, the file ends after 1");
   EXPECT_ERROR(kHeader + Bytes({1}), "cut off in a section header");

@@ -103,8 +103,11 @@ class Code final : public PluginCode {
   using Compiled = std::shared_ptr<extism::Compiled>;
   // For handshake and self-check, whose limits are the same.
   static_assert(Limit::kHandshakeWallMs == Limit::kSelfCheckWallMs && Limit::kHandshakeFuel == Limit::kSelfCheckFuel);
+  /// Compiles, the first time.
   Checked<Compiled> Admission();
-  Checked<Compiled> Compile(const InstanceLimits& limits, const HostFunctions* functions);
+  /// The same code for calls.
+  Checked<Compiled> ForCalls(const InstanceLimits& limits, const HostFunctions* functions);
+  extism::PluginOptions Options(uint64_t fuel, const HostFunctions* functions) const;
   Checked<std::unique_ptr<extism::Plugin>> Fresh();
 
   HostImpl& host_;
@@ -131,6 +134,7 @@ class HostImpl final : public Host {
     return std::make_shared<Code>(*this, std::move(wasm), options);
   }
   int64_t now_ms() const override { return options_.now_ms(); }
+  uint64_t modules_made() const override { return runtime_->modules_made(); }
 
   extism::Runtime& runtime() { return *runtime_; }
   const HostOptions& options() const { return options_; }
@@ -142,33 +146,41 @@ class HostImpl final : public Host {
   NoTelemetry nobody_;
 };
 
-Checked<Code::Compiled> Code::Compile(const InstanceLimits& limits, const HostFunctions* functions) {
-  extism::Manifest manifest;
-  extism::ManifestModule module;
-  module.data = wasm_;
-  manifest.modules.push_back(std::move(module));
-  manifest.limits.timeout_ms = limits.wall_ms;
-  manifest.limits.memory_pages_max = limits.memory_pages;
-  manifest.allowed_hosts.emplace();
+extism::PluginOptions Code::Options(uint64_t fuel, const HostFunctions* functions) const {
   extism::PluginOptions options;
-  options.fuel = limits.fuel;
+  options.fuel = fuel;
+  options.memory_limits_vary = true;
   options.cache = host_.options().cache;
   if (functions != nullptr) {
     options.functions = MakeHostFunctions(
         std::make_shared<HostFunctionContext>(HostFunctionContext{*functions, host_.telemetry(), host_.options().now_ms}));
   }
-  auto compiled = host_.runtime().Compile(manifest, std::move(options));
-  if (!compiled) return Fault{"Instantiate", compiled.error().message, compiled.error().message};
-  return std::move(*compiled);
+  return options;
 }
 
 Checked<Code::Compiled> Code::Admission() {
   std::lock_guard lock(mutex_);
-  if (!admission_) {
-    admission_ = Compile({.wall_ms = Limit::kHandshakeWallMs, .fuel = Limit::kHandshakeFuel, .memory_pages = std::nullopt},
-                         functions_ ? &*functions_ : nullptr);
+  if (admission_) return *admission_;
+  extism::Manifest manifest;
+  manifest.modules.emplace_back().data = wasm_;
+  manifest.limits.timeout_ms = Limit::kHandshakeWallMs;
+  manifest.allowed_hosts.emplace();
+  auto compiled = host_.runtime().Compile(manifest, Options(Limit::kHandshakeFuel, functions_ ? &*functions_ : nullptr));
+  if (compiled) {
+    admission_.emplace(std::move(*compiled));
+  } else {
+    admission_.emplace(Fault{"Instantiate", compiled.error().message, compiled.error().message});
   }
   return *admission_;
+}
+
+Checked<Code::Compiled> Code::ForCalls(const InstanceLimits& limits, const HostFunctions* functions) {
+  const auto compiled = Admission();
+  if (!compiled) return compiled.fault();
+  const extism::ManifestLimits calls{.memory_pages_max = limits.memory_pages, .timeout_ms = limits.wall_ms};
+  auto linked = (*compiled)->With(calls, Options(limits.fuel, functions));
+  if (!linked) return Fault{"Instantiate", linked.error().message, linked.error().message};
+  return std::move(*linked);
 }
 
 Checked<std::unique_ptr<extism::Plugin>> Code::Fresh() {
@@ -245,12 +257,14 @@ Checked<std::unique_ptr<PluginInstance>> Code::NewInstance(const InstanceLimits&
     const bool same = kept_ && kept_->limits.wall_ms == limits.wall_ms && kept_->limits.fuel == limits.fuel &&
                       kept_->limits.memory_pages == limits.memory_pages && kept_->plugin == plugin_name && kept_->quota_bytes == quota &&
                       kept_->storage == storage;
-    if (!same) {
-      auto fresh = Compile(limits, functions);
-      if (!fresh) return std::move(fresh.fault());
-      kept_ = Kept{limits, plugin_name, quota, storage, std::move(*fresh)};
-    }
-    compiled = kept_->compiled;
+    if (same) compiled = kept_->compiled;
+  }
+  if (compiled == nullptr) {
+    auto fresh = ForCalls(limits, functions);
+    if (!fresh) return std::move(fresh.fault());
+    compiled = std::move(*fresh);
+    std::lock_guard lock(mutex_);
+    kept_ = Kept{limits, plugin_name, quota, storage, compiled};
   }
   auto plugin = compiled->NewPlugin();
   if (!plugin) return Fault{"Instantiate", plugin.error().message, plugin.error().message};

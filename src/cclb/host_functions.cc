@@ -78,7 +78,7 @@ Answer MetricIncr(const HostFunctionContext& context, CurrentPlugin& plugin, std
 
 Answer StorageGet(const HostFunctionContext& context, CurrentPlugin& plugin, std::span<const Value> in) {
   WEIR_TRY(const std::string_view key, Text(plugin, in[0].i64));
-  const auto value = context.functions.storage->Get(context.functions.plugin, key);
+  WEIR_TRY(const auto value, context.functions.storage->Get(context.functions.plugin, key));
   return value ? plugin.New(*value) : 0;
 }
 

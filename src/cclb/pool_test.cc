@@ -71,6 +71,21 @@ class Pool : public testing::Test {
   std::unique_ptr<Host> host_;
 };
 
+TEST_F(Pool, AdmissionAndCallsUseOneCompilation) {
+  const auto code = host_->Open(Plugin(""));
+  (void)code->Handshake(BuildOffer({}));  // which it does not export; it is compiled all the same
+  (void)code->SelfCheck();
+  EXPECT_TRUE(code->Exports("observe"));
+  const auto storage = NewMemoryStorage();
+  const HostFunctions functions{.plugin = "p", .storage = storage.get()};
+  EXPECT_TRUE(code->NewInstance({}));
+  EXPECT_TRUE(code->NewInstance({.wall_ms = 100, .fuel = 10'000'000, .memory_pages = std::nullopt}));
+  EXPECT_TRUE(code->NewInstance({.memory_pages = 1}, &functions));
+  EXPECT_EQ(host_->modules_made(), 1u);
+  EXPECT_TRUE(host_->Open(Plugin(kTrapsOnSecond))->NewInstance({}));
+  EXPECT_EQ(host_->modules_made(), 2u);
+}
+
 TEST_F(Pool, AnInstanceThatTrappedIsReplaced) {
   auto pool = Make(Plugin(kTrapsOnSecond));
   EXPECT_EQ(Outcomes(*pool, 6), "oxoxox");
@@ -173,10 +188,10 @@ TEST(Storage, QuotaCountsKeysWithTheirPrefixAndIsMetExactly) {
   const auto storage = NewMemoryStorage();
   EXPECT_TRUE(storage->Put("p", "k", "value", 8));  // "p:k" and "value"
   EXPECT_FALSE(storage->Put("p", "k", "values", 8));
-  EXPECT_EQ(storage->Get("p", "k"), "value");
+  EXPECT_EQ(*storage->Get("p", "k"), "value");
   EXPECT_TRUE(storage->Put("p", "k", "", 8));
   EXPECT_TRUE(storage->Put("q", "k", "value", 8));  // another plugin's
-  EXPECT_EQ(storage->Get("q", "x"), std::nullopt);
+  EXPECT_EQ(*storage->Get("q", "x"), std::nullopt);
 }
 
 }  // namespace

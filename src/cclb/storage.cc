@@ -8,13 +8,13 @@ namespace {
 
 class MemoryStorage final : public Storage {
  public:
-  std::optional<std::string> Get(std::string_view plugin, std::string_view key) override {
+  Result<std::optional<std::string>> Get(std::string_view plugin, std::string_view key) override {
     std::lock_guard lock(mutex_);
     const auto space = spaces_.find(plugin);
-    if (space == spaces_.end()) return std::nullopt;
+    if (space == spaces_.end()) return std::optional<std::string>();
     const auto found = space->second.values.find(key);
-    if (found == space->second.values.end()) return std::nullopt;
-    return found->second;
+    if (found == space->second.values.end()) return std::optional<std::string>();
+    return std::optional(found->second);
   }
 
   Result<void> Put(std::string_view plugin, std::string_view key, std::string_view value, uint64_t quota_bytes) override {
@@ -24,7 +24,7 @@ class MemoryStorage final : public Storage {
     const uint64_t key_bytes = plugin.size() + 1 + key.size();
     const uint64_t replaced = found == space.values.end() ? 0 : key_bytes + found->second.size();
     const uint64_t used = space.used_bytes - replaced + key_bytes + value.size();
-    if (used > quota_bytes) return Error{ErrorCode::kLimit, "scoped storage quota exceeded"};
+    if (used > quota_bytes) return Error{ErrorCode::kLimit, kQuotaExceeded};
     space.values.insert_or_assign(std::string(key), std::string(value));
     space.used_bytes = used;
     return {};

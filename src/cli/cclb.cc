@@ -10,6 +10,7 @@
 #include "cli/terminal.h"
 #include "cli/text.h"
 #include "weir/cclb/registration.h"
+#include "weir/cclb/storage.h"
 #include "weir/engine.h"
 
 namespace weir::cli {
@@ -98,9 +99,9 @@ void PrintRecord(const PluginRecord& record) {
 }
 
 // ---- commands ---------------------------------------------------------------------------------------------------------------
-std::unique_ptr<cclb::PluginExaminer> ExaminerOf(CclbSession& session, cclb::Host& host, cclb::HostFunctions* functions) {
+Result<std::unique_ptr<cclb::PluginExaminer>> ExaminerOf(CclbSession& session, cclb::Host& host, cclb::HostFunctions* functions) {
   cclb::ExaminerOptions options{.capabilities = session.capabilities()};
-  *functions = session.functions("");
+  WEIR_TRY(*functions, session.functions(""));
   if (session.request().host_functions) options.functions = functions;
   return cclb::NewExaminer(host, options);
 }
@@ -109,7 +110,7 @@ Result<int> Register(CclbSession& session) {
   WEIR_TRY(cclb::Registry * registry, session.registry());
   WEIR_TRY(cclb::Host * host, session.host());
   cclb::HostFunctions functions;
-  const auto examiner = ExaminerOf(session, *host, &functions);
+  WEIR_TRY(const auto examiner, ExaminerOf(session, *host, &functions));
   int code = 0;
   for (const std::string& file : session.request().plugins) {
     WEIR_TRY(const std::string wasm, ReadFile(file));
@@ -210,7 +211,7 @@ Result<int> Rehandshake(CclbSession& session) {
   WEIR_TRY(cclb::Registry * registry, session.registry());
   WEIR_TRY(cclb::Host * host, session.host());
   cclb::HostFunctions functions;
-  const auto examiner = ExaminerOf(session, *host, &functions);
+  WEIR_TRY(const auto examiner, ExaminerOf(session, *host, &functions));
   if (!session.request().plugins.empty()) return RehandshakeNamed(session, *registry, *examiner);
   cclb::StartupOptions options;
   options.force = session.request().force;
@@ -244,7 +245,7 @@ Result<int> DispatchOnce(CclbSession& session) {
   WEIR_TRY(cclb::Host * host, session.host());
   const auto code = host->Open(plugin.wasm);
   WEIR_TRY(const cclb::AugmentedMetadata metadata, session.MetadataOf(plugin, *code));
-  const cclb::HostFunctions functions = session.functions(metadata.identity.plugin_name);
+  WEIR_TRY(const cclb::HostFunctions functions, session.functions(metadata.identity.plugin_name));
   const auto instance = code->NewInstance(session.limits(), &functions);
   if (!instance) return Error{ErrorCode::kLinkFailed, plugin.title + ": " + instance.fault().message};
   WEIR_TRY(const cclb::TextOutcome outcome, cclb::DispatchText(**instance, metadata, session.request().function, request));
@@ -298,6 +299,7 @@ Result<int> Execute(CclbSession& session) {
     case CclbCommand::kBench: return CclbBench(session);
     case CclbCommand::kExport: return Export(session);
     case CclbCommand::kImport: return Import(session);
+    case CclbCommand::kCheck: return CclbCheck(session);
     case CclbCommand::kNone: break;
   }
   return Usage("a command of cclb is needed (weir cclb --help)");
@@ -387,7 +389,13 @@ cclb::InstanceLimits CclbSession::limits() const {
   return limits;
 }
 
-cclb::HostFunctions CclbSession::functions(const std::string& plugin) { return {.plugin = plugin, .storage = storage_.get()}; }
+Result<cclb::HostFunctions> CclbSession::functions(const std::string& plugin) {
+  if (storage_ == nullptr && request_.storage.empty()) storage_ = cclb::NewMemoryStorage();
+  if (storage_ == nullptr) {
+    WEIR_TRY(storage_, Of(cclb::OpenStorage(request_.storage)));
+  }
+  return cclb::HostFunctions{.plugin = plugin, .storage = storage_.get(), .quota_bytes = request_.quota_bytes};
+}
 
 int Cclb(const CclbRequest& request) {
   CclbSession session(request);

@@ -19,7 +19,7 @@ class App;
 namespace weir::cli {
 
 enum class CclbCommand : unsigned char {
-  kNone, kInspect, kRegister, kList, kShow, kEnable, kDisable, kRemove, kRehandshake, kDispatch, kVerify, kBench, kExport, kImport,
+  kNone, kInspect, kRegister, kList, kShow, kEnable, kDisable, kRemove, kRehandshake, kDispatch, kVerify, kBench, kExport, kImport, kCheck,
 };
 
 /// Flags of all of them; a command looks at those that it has.
@@ -28,9 +28,10 @@ struct CclbRequest {
   std::vector<std::string> plugins;       ///< files, names, NAME@VERSION, or the beginning of a hash
   std::string registry;                   ///< a file of SQLite or a connection string of PostgreSQL
   std::vector<std::string> capabilities;  ///< of the host
+  std::string storage;                    ///< likewise, of what plugins store; empty: in memory
   std::string function, request, kind, junit, reason, status, file;
   bool json = false, host_functions = false, force = false, replace = false, no_cache = false;
-  uint64_t fuel = 1'000'000'000, wall_ms = 5000;
+  uint64_t fuel = 1'000'000'000, wall_ms = 5000, quota_bytes = 1 << 20;
   uint32_t memory_pages = 0, threads = 1;  ///< 0 pages: no limit
   double seconds = 1;
 };
@@ -70,18 +71,19 @@ class CclbSession {
   Result<cclb::AugmentedMetadata> MetadataOf(const CclbPlugin& plugin, cclb::PluginCode& code);
   std::set<std::string> capabilities() const;
   cclb::InstanceLimits limits() const;
-  /// For the plugin of that name.
-  cclb::HostFunctions functions(const std::string& plugin);
+  /// For the plugin of that name. Opens --storage.
+  Result<cclb::HostFunctions> functions(const std::string& plugin);
 
  private:
   const CclbRequest& request_;
   CclbTelemetry telemetry_;
-  std::unique_ptr<cclb::Storage> storage_ = cclb::NewMemoryStorage();
+  std::unique_ptr<cclb::Storage> storage_;
   std::unique_ptr<cclb::Host> host_;
   std::unique_ptr<cclb::Registry> registry_;
 };
 
 std::string HashText(const cclb::ModuleHash& hash);
+Result<int> CclbCheck(CclbSession& session);
 Result<int> CclbInspect(CclbSession& session);
 Result<int> CclbVerify(CclbSession& session);
 Result<int> CclbBench(CclbSession& session);

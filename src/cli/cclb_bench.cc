@@ -75,17 +75,21 @@ Result<int> CclbBench(CclbSession& session) {
     (void)fresh->Handshake(offer);
     (void)fresh->SelfCheck();
   }));
+  WEIR_TRY(const cclb::HostFunctions functions, session.functions(metadata.identity.plugin_name));
+  std::vector<std::unique_ptr<cclb::PluginInstance>> instances;
+  for (uint32_t t = 0; t < request.threads; ++t) {
+    auto instance = code->NewInstance(session.limits(), &functions);
+    if (!instance) return Error{ErrorCode::kLinkFailed, plugin.title + ": " + instance.fault().message};
+    instances.push_back(std::move(*instance));
+  }
   std::atomic<bool> failed = false;
   std::vector<std::vector<double>> per_thread(request.threads);
   std::vector<std::thread> threads;
   const auto begin = Clock::now();
   const auto end = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(request.seconds));
-  std::string why;
-  const cclb::HostFunctions functions = session.functions(metadata.identity.plugin_name);
   for (uint32_t t = 0; t < request.threads; ++t) {
-    const auto instance = code->NewInstance(session.limits(), &functions);
-    if (!instance) return Error{ErrorCode::kLinkFailed, plugin.title + ": " + instance.fault().message};
-    threads.emplace_back([&, t, instance = std::shared_ptr<cclb::PluginInstance>(std::move(const_cast<std::unique_ptr<cclb::PluginInstance>&>(*instance)))] {
+    threads.emplace_back([&, t] {
+      const auto& instance = instances[t];
       while (Clock::now() < end && !failed) {
         const auto start = Clock::now();
         const auto outcome = cclb::DispatchText(*instance, metadata, function, text);

@@ -14,6 +14,7 @@ Examples:
   weir cclb list --registry plugins.db
   weir cclb verify plugin.wasm --kind shape                         the checks of the reference's suite
   weir cclb dispatch --registry plugins.db NAME --function shape --request request.json
+  weir cclb dispatch --registry plugins.db NAME --function observe --storage state.db
   weir cclb rehandshake --registry plugins.db                       what a host does when it starts
   weir cclb bench plugin.wasm --function shape --threads 4
 
@@ -42,6 +43,7 @@ constexpr Row kRows[] = {
     {CclbCommand::kBench, "bench", "Measures handshake, self-check and calls", 1},
     {CclbCommand::kExport, "export", "Writes a registry, records and modules, to a file", 0},
     {CclbCommand::kImport, "import", "Reads such a file into a registry: all of it, or nothing", 0},
+    {CclbCommand::kCheck, "check", "Reads all of a registry and names what is damaged: rows, modules, metadata, what plugins store", 0},
 };
 
 bool Runs(CclbCommand command) {
@@ -73,6 +75,8 @@ void AddFlags(CLI::App& command, CclbCommand which, CclbRequest& out) {
     command.add_option("--request", out.request, "its request, JSON; - is standard input (default: a sample)")->type_name("FILE|-");
     command.add_option("--fuel", out.fuel, "instructions of a call (default 1000000000)")->type_name("N");
     command.add_option("--wall-ms", out.wall_ms, "milliseconds of a call (default 5000)")->type_name("N");
+    command.add_option("--storage", out.storage, "where plugins store: a database like a registry, or it (default: memory)")->type_name("FILE|CONNECTION");
+    command.add_option("--quota", out.quota_bytes, "bytes that a plugin may store, keys counted (default 1048576)")->type_name("N");
     command.add_option("--memory-pages", out.memory_pages, "of 64 KiB that it may have (default: no limit)")->type_name("N");
   }
   if (which == CclbCommand::kVerify) {

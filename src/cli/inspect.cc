@@ -228,7 +228,7 @@ void ReportVersions(Inspection& out) {
 }  // namespace
 
 std::string_view OfferName(Offer offer) {
-  constexpr std::string_view kNames[] = {"works", "wrong signature", "of another ABI version", "unknown"};
+  constexpr std::string_view kNames[] = {"works", "wrong signature", "of another ABI version", "unknown", "brought by the application"};
   return kNames[static_cast<size_t>(offer)];
 }
 
@@ -239,9 +239,13 @@ Result<Inspection> InspectModule(std::string_view bytes, const std::string& file
   const ReadModule module(out.module, file);
   ReportVersions(out);
   TellSdk(out, bytes);
+  ReportStart(out);
+  if (out.family == "Extism") {
+    InspectExtism(out);
+    return out;
+  }
   ReportCallbacks(out);
   ReportImports(out, module, proxy_wasm::DeclaredVersion(module).value_or(proxy_wasm::Version::k0_2_1));
-  ReportStart(out);
   const size_t slash = file.rfind('/'), dot = file.rfind('.');
   const size_t begin = slash == file.npos ? 0 : slash + 1;
   const std::string name = file.substr(begin, dot == file.npos || dot <= begin ? file.npos : dot - begin);

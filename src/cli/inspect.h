@@ -18,8 +18,8 @@ struct InspectRequest {
   bool properties = false;  ///< the table of properties in place of a file
 };
 
-enum class Offer : uint8_t { kWorks, kWrongSignature, kOtherVersion, kUnknown };
-/// "works", "unknown" …
+enum class Offer : uint8_t { kWorks, kWrongSignature, kOtherVersion, kUnknown, kApplication };
+/// "works", "unknown", "brought by the application" …
 std::string_view OfferName(Offer offer);
 
 struct ImportReport {
@@ -43,7 +43,7 @@ struct Inspection {
   std::vector<std::string> versions;   ///< ABI markers present, oldest first
   std::string sdk, sdk_evidence;       ///< empty: it cannot be told
   Language language = Language::kUnknown;
-  std::vector<CallbackReport> callbacks;
+  std::vector<CallbackReport> callbacks;  ///< of Extism: the functions that can be called
   std::vector<ImportReport> imports;
   std::vector<std::string> start;      ///< what runs before the first callback: "_initialize", "start section" …
   std::optional<Error> refusal;        ///< why Weir does not load it
@@ -51,6 +51,11 @@ struct Inspection {
 
 /// `bytes` outlive the result. An error: not a module at all.
 Result<Inspection> InspectModule(std::string_view bytes, const std::string& file);
+
+/// Its part for a plugin of Extism, whose module was read.
+void InspectExtism(Inspection& out);
+/// Exported functions that Extism cannot call, but those that toolchains add.
+std::vector<std::string> UncallableExports(const WasmModule& module);
 
 /// For people; colours when `colour`.
 std::string InspectionText(const Inspection& inspection, bool colour);

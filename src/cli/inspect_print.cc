@@ -37,7 +37,7 @@ std::string Toolchain(const Inspection& in) {
 }
 
 Style StyleOf(Offer offer) {
-  return offer == Offer::kWorks ? Style::kGreen : Style::kRed;
+  return offer == Offer::kWorks ? Style::kGreen : offer == Offer::kApplication ? Style::kBold : Style::kRed;
 }
 
 class Text {
@@ -58,8 +58,8 @@ class Text {
     Imports();
     CustomSections();
     for (const std::string& note : in_.module.notes) out_ += "note: " + Printable(note) + "\n";
-    out_ += in_.refusal ? Paint(Style::kRed, "Weir does not load it.") : Paint(Style::kGreen, "Weir loads it.");
-    return out_ + "\n";
+    out_ += in_.refusal ? Paint(Style::kRed, "Weir does not load it.") : Paint(Style::kGreen, Extism() ? "Weir calls it: " : "Weir loads it.");
+    return out_ + (Extism() && !in_.refusal ? Command() : "") + "\n";
   }
 
  private:
@@ -67,12 +67,20 @@ class Text {
     return std::string(paint_.On(style)) + text + std::string(paint_.Off());
   }
   std::string Bold(const std::string& text) const { return Paint(Style::kBold, text); }
+  bool Extism() const { return in_.family == "Extism"; }
+  /// How to run it.
+  std::string Command() const {
+    const auto& sections = in_.module.sections;
+    const bool cclb = std::any_of(sections.begin(), sections.end(), [](const WasmSection& row) { return row.id == 0 && row.name == "cc_lb.plugin.v1"; });
+    if (cclb) return "weir cclb verify " + Printable(in_.file);
+    return "weir call " + Printable(in_.file) + " " + (in_.callbacks.empty() ? "FUNCTION" : Printable(in_.callbacks.front().name));
+  }
   void Row(const std::string& label, const std::string& value) { out_ += "  " + Padded(label, 12) + value + "\n"; }
 
   void Callbacks() {
-    out_ += Bold("callbacks") + " (" + std::to_string(in_.callbacks.size()) + ")\n";
+    out_ += Bold(Extism() ? "functions" : "callbacks") + " (" + std::to_string(in_.callbacks.size()) + ")\n";
     for (const CallbackReport& callback : in_.callbacks) {
-      out_ += "  " + callback.name + "\n";
+      out_ += "  " + Printable(callback.name) + "\n";
     }
   }
 

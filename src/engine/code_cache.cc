@@ -135,14 +135,22 @@ std::string Store(int directory, const std::string& file, std::string_view artef
 
 }  // namespace
 
-Result<Engine::Loaded> EngineImpl::Load(std::string_view wasm, std::string_view name, const CodeCache& cache) {
+Result<Engine::Loaded> EngineImpl::Load(std::string_view wasm, std::string_view name, const CodeCache& cache, const Rewriting& rewriting) {
+  const std::string code_id = Hex(Sha256({wasm}));
+  const auto compile = [&]() -> Result<std::shared_ptr<const Module>> {
+    if (!rewriting.id.empty()) {
+      if (const auto rewritten = rewriting.apply(wasm)) {
+        if (auto module = CompileOf(*rewritten, name, code_id)) return module;
+      }
+    }
+    return CompileOf(wasm, name, code_id);
+  };
   Loaded loaded;
   if (cache.directory.empty()) {
-    WEIR_TRY(loaded.module, Compile(wasm, name));
+    WEIR_TRY(loaded.module, compile());
     return loaded;
   }
-  const std::string code_id = Hex(Sha256({wasm}));
-  const std::string key = Hex(Sha256({code_id, "|", code_key_}));
+  const std::string key = Hex(Sha256({code_id, "|", code_key_, rewriting.id.empty() ? "" : "|", rewriting.id}));
   const std::string file = key + ".cwasm";
   const Fd directory(OpenDirectory(cache.directory, &loaded.warning));
   const bool usable = loaded.warning.empty();
@@ -158,7 +166,7 @@ Result<Engine::Loaded> EngineImpl::Load(std::string_view wasm, std::string_view 
       }
     }
   }
-  WEIR_TRY(loaded.module, Compile(wasm, name));
+  WEIR_TRY(loaded.module, compile());
   if (!usable) {
     loaded.warning = "compiled code is not kept: " + loaded.warning;
     return loaded;

@@ -140,12 +140,16 @@ EngineImpl::EngineImpl(const EngineOptions& options, std::unique_ptr<MemoryMaker
     : options_(options), memories_(std::move(memories)), engine_(std::move(engine)), code_key_(std::move(code_key)), ticker_(engine_.get()) {}
 
 Result<std::shared_ptr<const Module>> EngineImpl::Compile(std::string_view wasm, std::string_view name) {
+  return CompileOf(wasm, name, Hex(Sha256({wasm})));
+}
+
+Result<std::shared_ptr<const Module>> EngineImpl::CompileOf(std::string_view wasm, std::string_view name, std::string_view code_id) {
   WEIR_TRY_VOID(CheckWasmBytes(wasm, name));
   wasmtime_module_t* module = nullptr;
   if (ErrorPtr error{wasmtime_module_new(get(), reinterpret_cast<const uint8_t*>(wasm.data()), wasm.size(), &module)}) {
     return Error{ErrorCode::kInvalidModule, std::string(name) + ": does not compile: " + OneLine(Message(*error))};
   }
-  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name, Hex(Sha256({wasm}))));
+  return std::shared_ptr<const Module>(std::make_shared<ModuleImpl>(ModulePtr(module), name, code_id));
 }
 
 Result<std::string> EngineImpl::Serialize(const Module& module) {

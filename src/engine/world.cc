@@ -15,6 +15,7 @@ namespace weir::engine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::string_view kMemory = "memory";
 constexpr uint64_t kFarFuel = uint64_t{1} << 62;
 
 /// As wasmtime prints chains of errors.
@@ -155,7 +156,6 @@ Result<void> WorldImpl::Start(std::span<const Preopen> preopens) {
     return Error{ErrorCode::kLimit, fault->cause};
   }
   wasmtime_extern_t memory;
-  constexpr std::string_view kMemory = "memory";
   WEIR_CHECK(wasmtime_instance_export_get(context_, &kernel_, kMemory.data(), kMemory.size(), &memory));
   kernel_memory_ = memory.of.memory;
   return plan_.wasi ? SetWasi(preopens) : Result<void>();
@@ -276,6 +276,11 @@ std::optional<Fault> WorldImpl::LinkModules() {
   }
   wasmtime_error_t* error = wasmtime_linker_define_instance(linker.get(), context_, plan_.kernel_name.data(), plan_.kernel_name.size(), &kernel_);
   if (auto fault = FaultOf(error, nullptr)) return fault;
+  if (const std::string& name = plan_.kernel_memory_name; !name.empty()) {
+    const wasmtime_extern_t memory{.kind = WASMTIME_EXTERN_MEMORY, .of = {.memory = kernel_memory_}};
+    error = wasmtime_linker_define(linker.get(), context_, name.data(), name.size(), kMemory.data(), kMemory.size(), &memory);
+    if (auto fault = FaultOf(error, nullptr)) return fault;
+  }
   if (plan_.wasi) {
     if (auto fault = FaultOf(wasmtime_linker_define_wasi(linker.get()), nullptr)) return fault;
   }
@@ -318,6 +323,10 @@ bool WorldImpl::Resolve(const ExternInfo& import, wasmtime_extern_t* item) {
     return false;
   };
   if (define(plan_.functions)) return true;
+  if (!plan_.kernel_memory_name.empty() && import.module == plan_.kernel_memory_name && import.name == kMemory) {
+    *item = {.kind = WASMTIME_EXTERN_MEMORY, .of = {.memory = kernel_memory_}};
+    return true;
+  }
   if (import.module != plan_.kernel_name) return false;
   return wasmtime_instance_export_get(context_, &kernel_, import.name.data(), import.name.size(), item) || define(plan_.env);
 }
@@ -359,6 +368,11 @@ Fault SplitMessage(std::string_view text) {
   fault.message = text.substr(0, at);
   fault.cause = at == text.npos ? fault.message : Innermost(text.substr(at + kCausedBy.size()));
   return fault;
+}
+
+Result<Engine::Loaded> LoadRewritten(Engine& engine, std::string_view wasm, std::string_view name, const CodeCache& cache, std::string_view rewrite_id,
+                                     const std::function<std::optional<std::string>(std::string_view wasm)>& rewrite) {
+  return static_cast<EngineImpl&>(engine).Load(wasm, name, cache, {rewrite_id, rewrite});
 }
 
 std::optional<Fault> CompileFault(Engine& engine, std::string_view wasm) {

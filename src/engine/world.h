@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -45,6 +46,7 @@ struct WorldPlan {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;  ///< instantiated first, under kernel_name
   std::string kernel_name;
+  std::string kernel_memory_name;        ///< a second module name, that offers the kernel's `memory` and nothing else; empty: none
   struct Linked {
     std::string name;
     std::shared_ptr<const Module> module;
@@ -114,6 +116,11 @@ class World {
   void* self_ = nullptr;
   std::string host_error_;
 };
+
+/// As Engine::Load, of what `rewrite` makes of the module; of the module itself where that is nothing, or does not compile.
+/// `rewrite_id` stands for all that decides what it makes: part of the cache's key.
+Result<Engine::Loaded> LoadRewritten(Engine& engine, std::string_view wasm, std::string_view name, const CodeCache& cache, std::string_view rewrite_id,
+                                     const std::function<std::optional<std::string>(std::string_view wasm)>& rewrite);
 
 /// Why `wasm` (binary) does not compile, in Wasmtime's own words. nullopt: it does.
 std::optional<Fault> CompileFault(Engine& engine, std::string_view wasm);

@@ -57,6 +57,10 @@ Error ErrorOf(ErrorCode code, Failure failure, std::string* cause) {
   return {code, std::move(failure.message)};
 }
 
+bool ReplacesKernel(const PluginOptions& options) {
+  return std::any_of(options.functions.begin(), options.functions.end(), [](const HostFunction& row) { return row.module == kEnvModule; });
+}
+
 bool HasStartFunction(std::string_view wasm) {
   for (size_t at = 8; at < wasm.size();) {
     const auto id = static_cast<uint8_t>(wasm[at++]);
@@ -73,11 +77,12 @@ bool HasStartFunction(std::string_view wasm) {
   return false;
 }
 
-CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options)
-    : manifest_(std::move(manifest)), options_(std::move(options)) {
+CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, Main about_main, PluginOptions options)
+    : manifest_(std::move(manifest)), options_(std::move(options)), about_main_(about_main), metered_(engines.metered) {
   plan_.engine = std::move(engines.engine);
   plan_.kernel = std::move(engines.kernel);
   plan_.kernel_name = kEnvModule;
+  if (about_main.may_be_joined) plan_.kernel_memory_name = kJoinedModule;
   plan_.modules = std::move(modules);
   const auto main = std::find_if(plan_.modules.begin(), plan_.modules.end(), [](const auto& row) { return row.name == kMainModule; });
   plan_.main = static_cast<size_t>(main - plan_.modules.begin());
@@ -92,7 +97,23 @@ CompiledImpl::CompiledImpl(EngineSet engines, Manifest manifest, std::vector<eng
     const bool read_only = host.starts_with(kReadOnly);
     preopens_.push_back({read_only ? host.substr(kReadOnly.size()) : host, guest, read_only});
   }
-  quiet_ = alone() && !main_starts && !main->module->exports_function("_initialize");
+  quiet_ = alone() && !about_main.starts && !main->module->exports_function("_initialize");
+}
+
+Result<std::shared_ptr<Compiled>> CompiledImpl::With(const ManifestLimits& limits, PluginOptions options) const {
+  if (options.fuel.has_value() != options_.fuel.has_value()) {
+    return Error{ErrorCode::kInvalidArgument, "fuel: code that counts instructions is other code: compile it with a limit of fuel, and always use one"};
+  }
+  if (limits.memory_pages_max && !metered_) {
+    return Error{ErrorCode::kInvalidArgument, "memory_pages_max: compile with memory_limits_vary to limit memory later"};
+  }
+  if (about_main_.may_be_joined && ReplacesKernel(options)) {
+    return Error{ErrorCode::kInvalidArgument, "functions: those of extism:host/env were there when it was compiled: compile it with yours"};
+  }
+  Manifest manifest = manifest_;
+  manifest.limits = limits;
+  return std::shared_ptr<Compiled>(std::make_shared<CompiledImpl>(EngineSet{plan_.engine, plan_.kernel, nullptr, metered_}, std::move(manifest), plan_.modules,
+                                                                  about_main_, std::move(options)));
 }
 
 std::optional<uint64_t> CompiledImpl::memory_budget_bytes() const {

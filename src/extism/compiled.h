@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/world.h"
+#include "extism/join.h"
 #include "weir/extism.h"
 
 namespace weir::extism {
@@ -16,6 +17,8 @@ namespace weir::extism {
 struct EngineSet {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const Module> kernel;
+  std::shared_ptr<const KernelJoin> join;
+  bool metered = false;  ///< memory can be limited
 };
 
 /// An error in two texts, as the reference has them: what came of it, and why.
@@ -30,18 +33,26 @@ Error ErrorOf(ErrorCode code, Failure failure, std::string* cause);
 
 class CompiledImpl final : public Compiled {
  public:
+  /// What is known of main beside its code.
+  struct Main {
+    bool starts = false;      ///< has a start section
+    bool may_be_joined = false;  ///< was compiled with the kernel's loads and stores, where that was possible
+  };
   /// `modules` are sorted by name and hold main.
-  CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, bool main_starts, PluginOptions options);
+  CompiledImpl(EngineSet engines, Manifest manifest, std::vector<engine::WorldPlan::Linked> modules, Main about_main, PluginOptions options);
 
   Result<std::unique_ptr<Plugin>> NewPlugin(std::string* cause) override;
   bool FunctionExists(std::string_view function) const override;
   std::vector<std::string> Functions() const override;
   const Manifest& manifest() const override { return manifest_; }
+  Result<std::shared_ptr<Compiled>> With(const ManifestLimits& limits, PluginOptions options) const override;
 
   const engine::WorldPlan& plan() const { return plan_; }
   const PluginOptions& options() const { return options_; }
   const std::vector<engine::Preopen>& preopens() const { return preopens_; }
   std::optional<uint64_t> memory_budget_bytes() const;
+  /// Main has a start function.
+  bool main_starts() const { return about_main_.starts; }
   bool alone() const { return plan_.modules.size() == 1; }
   /// Linking runs no code of the guest and gives nothing: its outcome is the same each time, and kept.
   bool quiet() const { return quiet_; }
@@ -53,6 +64,8 @@ class CompiledImpl final : public Compiled {
  private:
   const Manifest manifest_;
   const PluginOptions options_;
+  const Main about_main_;
+  const bool metered_;
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;
@@ -60,6 +73,9 @@ class CompiledImpl final : public Compiled {
   bool quietly_linked_ = false;
   std::optional<Failure> quiet_failure_;
 };
+
+/// Whether functions of the embedder stand in place of the kernel's or the runtime's.
+bool ReplacesKernel(const PluginOptions& options);
 
 /// Whether the module has a start section. `wasm` is binary.
 bool HasStartFunction(std::string_view wasm);

@@ -162,6 +162,28 @@ TEST_F(ExtismTest, MemoryIsBudgeted) {
   EXPECT_EQ(plugin->CallRaw("f", "").error, "oom");
 }
 
+TEST_F(ExtismTest, OneCodeServesSeveralUses) {
+  Manifest manifest = Of(Wat(R"((memory (export "memory") 2)
+    (func (export "grow") (result i32) (drop (memory.grow (i32.const 5))) (i32.const 0))
+    (func (export "spin") (loop (br 0))))"));
+  const auto first = *runtime_->Compile(manifest, {.fuel = 1'000'000, .memory_limits_vary = true});
+  const auto second = *first->With({.memory_pages_max = 4}, {.fuel = 2'000'000});
+  const auto third = *second->With({}, {.fuel = 3'000'000});
+  EXPECT_EQ(runtime_->modules_made(), 1u);
+  const auto call = [](const std::shared_ptr<Compiled>& compiled, std::string_view function) { return (*compiled->NewPlugin())->CallRaw(function, "").error; };
+  EXPECT_EQ(call(first, "grow"), "");
+  EXPECT_EQ(call(second, "grow"), "oom");
+  EXPECT_EQ(call(third, "grow"), "");
+  const auto plugin = *third->NewPlugin();
+  EXPECT_EQ(plugin->CallRaw("spin", "").error, "plugin ran out of fuel");
+  EXPECT_EQ(plugin->fuel_consumed(), 3'000'000u);
+  EXPECT_FALSE(first->With({}, {}));  // code that counts must be given fuel
+  const auto fixed = *runtime_->Compile(manifest, {});
+  EXPECT_FALSE(fixed->With({.memory_pages_max = 4}, {}));
+  EXPECT_TRUE(fixed->With({.timeout_ms = 4}, {}));
+  EXPECT_EQ(runtime_->modules_made(), 2u);
+}
+
 TEST_F(ExtismTest, HostFunctionsSeeBlocksAndFail) {
   PluginOptions options;
   options.functions.push_back({.name = "shout", .params = {ValType::kI64}, .results = {ValType::kI64}, .call = [](CurrentPlugin& plugin, auto in, auto out) -> Result<void> {

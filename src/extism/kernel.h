@@ -10,8 +10,8 @@
 
 namespace weir::extism {
 
-/// The module of the kernel, as WebAssembly text.
-extern const std::string_view kKernelText;
+/// The module of the kernel: kernel.wat as a binary.
+extern const std::string_view kKernelWasm;
 
 inline constexpr std::string_view kEnvModule = "extism:host/env", kUserModule = "extism:host/user";
 

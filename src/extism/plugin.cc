@@ -129,7 +129,13 @@ std::optional<PluginImpl::Stop> PluginImpl::Prepare(std::string_view input, cons
 }
 
 std::optional<PluginImpl::Stop> PluginImpl::Instantiate() {
-  if (auto fault = world_->Instantiate()) {
+  // Copying a module's data takes fuel where Wasmtime cannot map it; nobody's call pays for that.
+  const bool runs_nothing = options().fuel && !compiled_->main_starts();
+  const uint64_t fuel = runs_nothing ? world_->fuel() : 0;
+  if (runs_nothing) world_->SetFuel(UINT64_MAX / 2);
+  const auto fault = world_->Instantiate();
+  if (runs_nothing) world_->SetFuel(fuel);
+  if (fault) {
     if (fault->kind == engine::Fault::Kind::kMemoryLimit) return Stop{Failure("oom")};
     return Stop{Failure::Of(*fault)};
   }

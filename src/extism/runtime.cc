@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <cstdio>
@@ -57,38 +58,41 @@ class RuntimeImpl final : public Runtime {
  public:
   Result<std::shared_ptr<Compiled>> Compile(std::string_view source, PluginOptions options, std::string* cause) override;
   Result<std::shared_ptr<Compiled>> Compile(const Manifest& manifest, PluginOptions options, std::string* cause) override;
+  uint64_t modules_made() const override { return modules_made_.load(std::memory_order_relaxed); }
 
  private:
   struct Made {
     engine::WorldPlan::Linked row;
-    bool starts = false;
+    CompiledImpl::Main about;
   };
   Result<EngineSet> Engines(const PluginOptions& options, const Manifest& manifest);
   /// `bare`: the only module's bytes; null: the manifest has them.
   Result<std::shared_ptr<Compiled>> CompileAll(const Manifest& manifest, const std::string_view* bare, PluginOptions options, std::string* cause);
-  /// `data`: of a module that has its bytes.
-  Result<Made> Make(Engine& engine, const ManifestModule& module, std::string_view data, const PluginOptions& options, std::string* cause);
+  /// `data`: of a module that has its bytes. `join`: null where others share its kernel, or the host replaces part of that.
+  Result<Made> Make(Engine& engine, const KernelJoin* join, const ManifestModule& module, std::string_view data, const PluginOptions& options, std::string* cause);
 
   std::mutex mutex_;
   std::array<EngineSet, 4> engines_;  ///< by fuel, and by limited memory
+  std::atomic<uint64_t> modules_made_ = 0;
 };
 
 Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
-  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value();
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
   std::lock_guard lock(mutex_);
   EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
   if (set.engine != nullptr) return set;
   // Slots of a pool are limited in number; plugins are not.
   WEIR_TRY(auto engine, Engine::Create({.fuel = fuel, .pooling = false, .all_features = true, .metered_memory = metered}));
-  WEIR_TRY(const std::string kernel, engine::WatToWasm(kKernelText));
-  WEIR_TRY(auto loaded, engine->Load(kernel, kEnvModule, options.cache));
+  WEIR_TRY(auto loaded, engine->Load(kKernelWasm, kEnvModule, options.cache));
   set.kernel = std::move(loaded.module);
+  set.join = std::make_shared<const KernelJoin>(kKernelWasm, kEnvModule);
   set.engine = std::move(engine);
+  set.metered = metered;
   return set;
 }
 
-Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule& module, std::string_view data, const PluginOptions& options,
-                                            std::string* cause) {
+Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const KernelJoin* join, const ManifestModule& module, std::string_view data,
+                                            const PluginOptions& options, std::string* cause) {
   std::string read;
   std::string_view bytes = data;
   if (module.source == ManifestModule::Source::kPath) {
@@ -115,12 +119,15 @@ Result<RuntimeImpl::Made> RuntimeImpl::Make(Engine& engine, const ManifestModule
     bytes = binary = *std::move(wasm);
   }
   const std::string name = module.name.value_or(std::string(kMainModule));
-  auto loaded = engine.Load(bytes, name, options.cache);
+  const bool joins = join != nullptr && MayBeJoined(bytes);
+  auto loaded = joins ? engine::LoadRewritten(engine, bytes, name, options.cache, join->id(), [&](std::string_view wasm) { return join->Join(wasm); })
+                      : engine.Load(bytes, name, options.cache);
   if (!loaded) {
     const auto fault = engine::CompileFault(engine, bytes);
     return ErrorOf(ErrorCode::kInvalidModule, fault ? Failure::Of(*fault) : Failure(loaded.error().message), cause);
   }
-  return Made{{name, std::move(loaded->module)}, HasStartFunction(bytes)};
+  modules_made_.fetch_add(1, std::memory_order_relaxed);
+  return Made{{name, std::move(loaded->module)}, {HasStartFunction(bytes), joins}};
 }
 
 Result<std::shared_ptr<Compiled>> RuntimeImpl::Compile(std::string_view source, PluginOptions options, std::string* cause) {
@@ -144,17 +151,18 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::CompileAll(const Manifest& manife
   auto engines = Engines(options, manifest);
   if (!engines) return fail(engines.error().message);
   std::vector<engine::WorldPlan::Linked> rows;
-  bool main_starts = false;
+  CompiledImpl::Main about_main;
+  const bool joins = manifest.modules.size() == 1 && !ReplacesKernel(options);
   const auto has = [&](std::string_view name) { return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; }); };
   for (size_t i = 0; i < manifest.modules.size(); ++i) {
     const ManifestModule& module = manifest.modules[i];
-    auto made = Make(*engines->engine, module, bare != nullptr ? *bare : module.data, options, cause);
+    auto made = Make(*engines->engine, joins ? engines->join.get() : nullptr, module, bare != nullptr ? *bare : module.data, options, cause);
     if (!made) return std::move(made).error();
     // The only one is main whatever its name, of several the last one if none is named so.
     const bool last = i + 1 == manifest.modules.size();
     if (last && !has(kMainModule)) made->row.name = kMainModule;
     if (has(made->row.name) || made->row.name == kEnvModule) return fail("Duplicate module name found in Extism manifest: " + made->row.name);
-    if (made->row.name == kMainModule) main_starts = made->starts;
+    if (made->row.name == kMainModule) about_main = made->about;
     rows.push_back(std::move(made->row));
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -162,7 +170,7 @@ Result<std::shared_ptr<Compiled>> RuntimeImpl::CompileAll(const Manifest& manife
   Manifest kept{.limits = manifest.limits, .config = manifest.config, .allowed_hosts = manifest.allowed_hosts, .allowed_paths = manifest.allowed_paths};
   for (const ManifestModule& module : manifest.modules) kept.modules.push_back({module.source, module.path, "", module.request, module.name, module.hash});
   return std::shared_ptr<Compiled>(
-      std::make_shared<CompiledImpl>(*std::move(engines), std::move(kept), std::move(rows), main_starts, std::move(options)));
+      std::make_shared<CompiledImpl>(*std::move(engines), std::move(kept), std::move(rows), about_main, std::move(options)));
 }
 
 }  // namespace

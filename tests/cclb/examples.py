@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Registers the example plugins of plugins/cclb, verifies each as the reference's suite does, and compares what they answer.
 
-usage: examples.py [WEIR [MODULES]].
+usage: examples.py [WEIR [MODULES]]. The C++ and the Rust example of a kind do the same, so one table of calls serves both.
 Prints a line for what failed and `N passed, N failed, N skipped`; exit 1 on a failure.
 """
 import json
@@ -20,7 +20,7 @@ REQUEST = {"request_id": "r", "headers": HEADERS, "method": "POST", "path": "/v1
 SHAPED = {"url": "u", "method": "M", "headers": HEADERS, "body_base64": ""}
 STATE = {"key_base64": "c2VjcmV0", "renewals": 0}
 KEY_HEADER = {"name": "x-api-key", "value_base64": "c2VjcmV0"}
-BY = {"cpp": "Y3BwLXNoYXBl"}
+BY = {"cpp": "Y3BwLXNoYXBl", "rust": "cnVzdC1zaGFwZQ=="}
 
 
 class Error(str):
@@ -102,9 +102,31 @@ def checks(registry, language, kind, verify, calls):
             yield what, None if json.loads(done.stdout) == expected else f"{done.stdout[:2000]} is not {json.dumps(expected)[:2000]}"
 
 
+def stores(folder):
+    """What a plugin stores: rs_hostfns counts its calls, and fails at the third."""
+    registry, storage = ("--registry", f"{folder}/stores.db"), ("--storage", f"{folder}/storage.db")
+
+    def observe(*arguments):
+        done = weir("dispatch", *registry, "hostfns", "--function", "observe", *arguments)
+        return done.returncode if "count=3" not in done.stdout + done.stderr else "third"
+
+    done = weir("register", *registry, "--host-functions", f"{MODULES}/rs_hostfns.wasm")
+    yield "register", None if done.returncode == 0 else done.stdout + done.stderr
+    for what, got, expected in (("in memory", [observe() for _ in range(4)], [0] * 4), ("kept", [observe(*storage) for _ in range(3)], [0, 0, "third"]),
+                                ("in the registry itself", [observe("--storage", registry[1]) for _ in range(3)], [0, 0, "third"]),
+                                ("over the quota", [observe("--quota", "13")], [1]), ("at the quota", [observe("--quota", "14")], [0])):
+        yield what, None if got == expected else f"{got} is not {expected}"
+    done = weir("check", *registry)
+    yield "check", None if (done.returncode, done.stdout) == (0, "1 plugins, 0 faults\n") else done.stdout + done.stderr
+
+
 def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
+        for what, why in stores(folder):
+            passed, failed = passed + (why is None), failed + (why is not None)
+            if why is not None:
+                print(f"FAIL stores {what}: {why}")
         for language in BY:
             for kind, verify, calls in KINDS:
                 for what, why in checks(f"{folder}/plugins.db", language, kind, verify, calls):

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """`weir cclb` from outside, on the modules of the golden cases. Usage: cclb_test.py WEIR WAT2WASM"""
+import contextlib
 import json
 import pathlib
+import sqlite3
 import subprocess
 import sys
 import unittest
@@ -49,7 +51,7 @@ class Cclb(Case):
 class Help(Cclb):
     def test_each_command_has_help(self):
         text = weir("cclb", "--help")[1]
-        for command in ("inspect", "register", "list", "show", "enable", "disable", "remove", "rehandshake", "dispatch", "verify", "bench", "export", "import"):
+        for command in ("inspect", "register", "list", "show", "enable", "disable", "remove", "rehandshake", "dispatch", "verify", "bench", "export", "import", "check"):
             self.assertIn(f"\n  {command} ", text)
             code, out, _ = weir("cclb", command, "--help")
             self.assertEqual(code, 0)
@@ -129,6 +131,38 @@ class Register(Cclb):
         other = ("--registry", self.dir / "other.db")
         self.assertEqual(self.json("import", *other, self.dir / "all.export")["added"], 1)
         self.cclb("dispatch", *other, "wat-plugin", "--function", "shape")
+
+
+class Check(Cclb):
+    def sql(self, text):
+        with contextlib.closing(sqlite3.connect(self.dir / "plugins.db")) as database, database:
+            database.execute(text)
+
+    def test_nothing_is_wrong(self):
+        self.assertEqual(self.cclb("check", *self.registry), "0 plugins, 0 faults\n")
+        self.register(GOOD)
+        self.assertEqual(self.json("check", *self.registry), {"plugins": 1, "faults": []})
+
+    def test_what_is_wrong_is_named(self):
+        for text, fault in (("UPDATE cc_lb_modules SET bytes = x'00'", "is damaged (its SHA-256 is"), ("DELETE FROM cc_lb_modules", "the module of plugin"),
+                            ("UPDATE cc_lb_plugins SET augmented_metadata = '{}'", "its metadata: "),
+                            ("UPDATE cc_lb_plugins SET plugin_version = x'33'", "its module says it is wat-plugin@1.0.0"),
+                            ("UPDATE cc_lb_plugins SET augmented_metadata = replace(augmented_metadata, '1.0.0', '2')", "its metadata are of wat-plugin@2"),
+                            ("INSERT INTO cc_lb_storage_used VALUES (x'70', 3)", 'plugin "p" is said to store 3 bytes')):
+            with self.subTest(text):
+                (self.dir / "plugins.db").unlink(missing_ok=True)
+                self.register(GOOD)
+                self.sql(text)
+                got, out, err = self.run_weir("check", *self.registry)
+                self.assertEqual(got, 1, out + err)
+                self.assertIn(fault, out)
+                faults = self.json("check", *self.registry, code=1)["faults"]
+                self.assertEqual(out, "".join(f"fault: {line}\n" for line in faults) + f"1 plugins, {len(faults)} faults\n")
+
+    def test_what_is_no_registry(self):
+        (self.dir / "plugins.db").write_text("no database, and of no use either")
+        self.assertIn("plugins.db: ", self.cclb("check", *self.registry, code=1))
+        self.cclb("check", code=2)
 
 
 class Dispatch(Cclb):

@@ -41,11 +41,13 @@ class Telemetry {
 };
 
 // ---- what plugins that import host functions may use ------------------------------------------------------------------------
-/// What plugins store, each under its own name. Thread-safe.
+/// What plugins store, each under its own name. Thread-safe. storage.h has one that a database keeps.
 class Storage {
  public:
+  static constexpr const char* kQuotaExceeded = "scoped storage quota exceeded";
   virtual ~Storage() = default;
-  virtual std::optional<std::string> Get(std::string_view plugin, std::string_view key) = 0;
+  /// nullopt: there is none. kIo: nobody knows; the plugin is stopped, and does not take it for none.
+  virtual Result<std::optional<std::string>> Get(std::string_view plugin, std::string_view key) = 0;
   /// All or nothing. kLimit: more than `quota_bytes` for this plugin, counting keys ("plugin:key") and values; kIo: it failed.
   virtual Result<void> Put(std::string_view plugin, std::string_view key, std::string_view value, uint64_t quota_bytes) = 0;
 };
@@ -121,6 +123,8 @@ class Host {
   /// Outlived by the host.
   virtual std::shared_ptr<PluginCode> Open(std::string wasm, const OpenOptions& options = {}) = 0;
   virtual int64_t now_ms() const = 0;
+  /// Modules compiled, or taken from the code cache, so far: one for each PluginCode that was used.
+  virtual uint64_t modules_made() const = 0;
 };
 
 // ---- L5 -----------------------------------------------------------------------------------------------------------------------

@@ -16,9 +16,14 @@ bool IsConnectionString(std::string_view source) {
 
 }  // namespace
 
-RegistryResult<std::unique_ptr<Registry>> OpenRegistry(const std::string& source, const RegistryLimits& limits) {
-  WEIR_TRY(auto sql, IsConnectionString(source) ? OpenPostgres(source, limits.busy_ms) : OpenSqlite(source, limits.busy_ms));
+RegistryResult<std::unique_ptr<Sql>> OpenDatabase(const std::string& source, uint32_t busy_ms, Flush flush) {
+  WEIR_TRY(auto sql, IsConnectionString(source) ? OpenPostgres(source, busy_ms, flush) : OpenSqlite(source, busy_ms, flush));
   WEIR_TRY_VOID(Migrate(*sql, Migrations()));
+  return sql;
+}
+
+RegistryResult<std::unique_ptr<Registry>> OpenRegistry(const std::string& source, const RegistryLimits& limits) {
+  WEIR_TRY(auto sql, OpenDatabase(source, limits.busy_ms));
   return std::unique_ptr<Registry>(std::make_unique<SqlRegistry>(std::move(sql), limits));
 }
 

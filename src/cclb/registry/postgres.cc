@@ -62,7 +62,7 @@ void Ignore(void*, const PGresult*) {}
 
 class Postgres final : public Sql {
  public:
-  explicit Postgres(uint32_t busy_ms) : busy_ms_(busy_ms) {}
+  Postgres(uint32_t busy_ms, Flush flush) : busy_ms_(busy_ms), flush_(flush) {}
   Postgres(const Postgres&) = delete;
   Postgres& operator=(const Postgres&) = delete;
   ~Postgres() override { PQfinish(connection_); }
@@ -162,8 +162,9 @@ class Postgres final : public Sql {
                                                                   ": use a database made with ENCODING 'UTF8'"};
     }
     // An administrator may have traded durability for speed; here what is acknowledged is kept.
-    return Define("SET lock_timeout = " + std::to_string(busy_ms_) +
-                  "; SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'");
+    const std::string wait = "SET lock_timeout = " + std::to_string(busy_ms_);
+    if (flush_ == Flush::kLater) return Define(wait);
+    return Define(wait + "; SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'");
   }
 
   /// True: the connection was gone and is there again.
@@ -223,6 +224,7 @@ class Postgres final : public Sql {
   }
 
   const uint32_t busy_ms_;
+  const Flush flush_;
   std::string name_;
   PGconn* connection_ = nullptr;
   bool in_transaction_ = false;
@@ -231,8 +233,8 @@ class Postgres final : public Sql {
 
 }  // namespace
 
-RegistryResult<std::unique_ptr<Sql>> OpenPostgres(const std::string& connection, uint32_t busy_ms) {
-  auto postgres = std::make_unique<Postgres>(busy_ms);
+RegistryResult<std::unique_ptr<Sql>> OpenPostgres(const std::string& connection, uint32_t busy_ms, Flush flush) {
+  auto postgres = std::make_unique<Postgres>(busy_ms, flush);
   WEIR_TRY_VOID(postgres->Open(connection));
   return std::unique_ptr<Sql>(std::move(postgres));
 }

@@ -37,6 +37,15 @@ constexpr Migration kMigrations[] = {
      "CREATE INDEX cc_lb_plugins_by_name ON cc_lb_plugins (plugin_name, plugin_version)"},
     {"marks of interrupted starts",
      "CREATE TABLE cc_lb_marks (mark TEXT PRIMARY KEY CHECK (mark IN ('pass', 'shutdown')), at {int} NOT NULL){strict}"},
+    // bytes: of "plugin:key" and values together, as the quota counts.
+    {"what plugins store",
+     "CREATE TABLE cc_lb_storage_used (plugin {bytes} PRIMARY KEY, bytes {int} NOT NULL){strict};"
+     "CREATE TABLE cc_lb_storage ("
+     " plugin {bytes} NOT NULL REFERENCES cc_lb_storage_used (plugin) ON DELETE CASCADE,"
+     " key {bytes} NOT NULL,"
+     " value {bytes} NOT NULL,"
+     " PRIMARY KEY (plugin, key)"
+     "){strict}"},
 };
 
 RegistryFault Corrupt(const Sql& sql, const std::string& what) {

@@ -57,8 +57,15 @@ class Sql {
   virtual RegistryResult<std::vector<std::string>> CheckStorage() = 0;
 };
 
-RegistryResult<std::unique_ptr<Sql>> OpenSqlite(const std::string& path, uint32_t busy_ms);
-RegistryResult<std::unique_ptr<Sql>> OpenPostgres(const std::string& connection, uint32_t busy_ms);
+/// What a commit waits for. Either way it is whole or not there, and outlives the process.
+enum class Flush : uint8_t {
+  kEachCommit,  ///< the disk: it outlives a loss of power
+  kLater,       ///< nothing (SQLite), or what the server is set to
+};
+RegistryResult<std::unique_ptr<Sql>> OpenSqlite(const std::string& path, uint32_t busy_ms, Flush flush = Flush::kEachCommit);
+RegistryResult<std::unique_ptr<Sql>> OpenPostgres(const std::string& connection, uint32_t busy_ms, Flush flush = Flush::kEachCommit);
+/// The one or the other, with its schema up to date.
+RegistryResult<std::unique_ptr<Sql>> OpenDatabase(const std::string& source, uint32_t busy_ms, Flush flush = Flush::kEachCommit);
 
 /// A transaction that is undone unless Commit() was called.
 class Transaction {

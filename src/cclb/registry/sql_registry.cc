@@ -38,6 +38,10 @@ constexpr char kMark[] =
     "ON CONFLICT (mark) DO UPDATE SET at = excluded.at WHERE cc_lb_marks.at < excluded.at";
 constexpr char kClearMarks[] = "DELETE FROM cc_lb_marks WHERE at <= $1";
 #undef WEIR_RECORD_COLUMNS
+constexpr char kStorageFaults[] =
+    "SELECT used.plugin, used.bytes, coalesce(kept.bytes, 0) FROM cc_lb_storage_used used LEFT JOIN "
+    "(SELECT plugin, sum(length(plugin) + 1 + length(key) + length(value)) AS bytes FROM cc_lb_storage GROUP BY plugin) kept "
+    "ON kept.plugin = used.plugin WHERE used.bytes <> coalesce(kept.bytes, 0)";
 
 }  // namespace
 
@@ -221,6 +225,13 @@ RegistryResult<std::vector<std::string>> SqlRegistry::Check() {
   WEIR_TRY(std::vector<std::string> faults, sql_->CheckStorage());
   WEIR_TRY(const auto keys, Keys());
   for (const ModuleHash& key : keys) WEIR_TRY_VOID(CheckRow(key, &faults));
+  WEIR_TRY(const SqlAnswer storage, sql_->Run(kStorageFaults, {}));
+  for (const SqlRow& row : storage.rows) {
+    const auto* plugin = std::get_if<SqlBytes>(&row[0]);
+    const auto *said = std::get_if<int64_t>(&row[1]), *kept = std::get_if<int64_t>(&row[2]);
+    if (plugin == nullptr || said == nullptr || kept == nullptr) return RegistryFault{RegistryErrorName::kCorrupt, name() + ": cc_lb_storage is damaged"};
+    faults.push_back("plugin \"" + plugin->bytes + "\" is said to store " + std::to_string(*said) + " bytes, it stores " + std::to_string(*kept));
+  }
   return faults;
 }
 

@@ -1,5 +1,5 @@
-// SQLite: one file in WAL mode. Every commit is flushed to the disk (synchronous=FULL), so what was acknowledged outlives the process
-// and the machine's power.
+// SQLite: one file in WAL mode. Every commit of the registry is flushed to the disk (synchronous=FULL), so what was acknowledged outlives
+// the process and the machine's power.
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -71,7 +71,7 @@ class Sqlite final : public Sql {
     sqlite3_close(db_);
   }
 
-  RegistryStatus Open(uint32_t busy_ms) {
+  RegistryStatus Open(uint32_t busy_ms, Flush flush) {
     if (path_.empty() || path_.find('\0') != path_.npos) return RegistryFault{RegistryErrorName::kInvalidSource, "the registry's path is empty"};
     WEIR_TRY_VOID(MakeFile(path_));
     // "./" keeps SQLite from reading ":memory:" or "file:" in a path.
@@ -84,7 +84,7 @@ class Sqlite final : public Sql {
     WEIR_TRY(const bool marked, IsMarked());
     WEIR_TRY_VOID(UseWal(busy_ms));
     if (!marked) WEIR_TRY_VOID(Define("PRAGMA application_id=" + std::to_string(kApplicationId)));
-    return Define("PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864");
+    return Define(std::string("PRAGMA synchronous=") + (flush == Flush::kEachCommit ? "FULL" : "NORMAL") + "; PRAGMA journal_size_limit=67108864");
   }
 
   const std::string& name() const override { return path_; }
@@ -128,7 +128,7 @@ class Sqlite final : public Sql {
       for (const SqlRow& row : answer.rows) {
         const auto* text = std::get_if<std::string>(&row[0]);
         if (!text || *text == "ok") continue;
-        faults.push_back(row.size() == 1 ? *text : *text + ": a row whose module is gone");
+        faults.push_back(row.size() == 1 ? *text : *text + ": a row that refers to one that is gone");
       }
     }
     return faults;
@@ -206,9 +206,9 @@ class Sqlite final : public Sql {
 
 }  // namespace
 
-RegistryResult<std::unique_ptr<Sql>> OpenSqlite(const std::string& path, uint32_t busy_ms) {
+RegistryResult<std::unique_ptr<Sql>> OpenSqlite(const std::string& path, uint32_t busy_ms, Flush flush) {
   auto sqlite = std::make_unique<Sqlite>(path);
-  WEIR_TRY_VOID(sqlite->Open(busy_ms));
+  WEIR_TRY_VOID(sqlite->Open(busy_ms, flush));
   return std::unique_ptr<Sql>(std::move(sqlite));
 }
 
