@@ -18,6 +18,7 @@ struct EngineOptions {
   bool parallel_compilation = true;    ///< off in a process that forks after it compiled: the child would hang
   bool pooling = true;                 ///< instances from preallocated slots: 3 µs instead of 10 µs each
   uint32_t instances_max = 512;        ///< slots; more instances than that are an error
+  uint32_t keep_resident_bytes = 0;    ///< of each memory in a slot: zeroed in place when its instance ends, not given back to the system
   uint64_t memory_bytes_max = 4ull << 30;  ///< of one instance; Limits::memory_bytes holds below it
   bool debug_info = false;             ///< file and line in backtraces, where the module has DWARF
   bool all_features = false;           ///< also several memories, memories of 64 bits, typed references and garbage collection

@@ -6,6 +6,7 @@
 //   WEIR_TRY(auto plugin, compiled->NewPlugin());
 //   WEIR_TRY(std::string_view output, plugin->Call("count_vowels", "hello"));
 //
+// Plugins for many threads: weir/extism_pool.h.
 // The semantics are those of libextism 1.41; docs/extism.md says where they differ.
 #pragma once
 
@@ -19,8 +20,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -68,6 +67,11 @@ struct HostFunction {
   std::function<Result<void>(CurrentPlugin& plugin, std::span<const Value> params, std::span<Value> results)> call;
   std::string module = "extism:host/user";
 };
+/// A host function whose Wasm types are those of the C++ function: int32_t, int64_t (signed or not), float and double as they are;
+/// std::string_view, std::string and, as a parameter, std::span<uint8_t> (changed in place) as handles of blocks. It may have
+/// CurrentPlugin& in front, and answer with a Result. A handle that is no live block stops the plugin.
+template <class F>
+HostFunction Typed(std::string name, F function);
 
 enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kOff };
 /// Where plugins log. Called by the thread that calls the plugin.
@@ -109,6 +113,9 @@ struct PluginOptions {
   HttpClient http;                       ///< null: no HTTP ("http_request is not enabled, …")
   LogSink log;
   CodeCache cache;                       ///< of compiled code; empty: none
+  /// Memory for so many plugins, live at once, is set aside: making one takes some microseconds, not tens. More are an error. At most
+  /// 5000; 0: nothing is set aside, and there is no limit. No effect beside `memory.max_pages`.
+  uint32_t slots = 0;
   ManifestPointers manifest_pointers = ManifestPointers::kRefused;
 };
 
@@ -135,13 +142,40 @@ struct Manifest {
 /// JSON or TOML.
 Result<Manifest> ParseManifest(std::string_view text, ManifestPointers pointers = ManifestPointers::kRefused);
 
+/// What goes into a call. It is written once, to where the plugin reads it. What it refers to outlives the call.
+class Input {
+ public:
+  Input() = default;
+  Input(std::string_view bytes) : bytes_(bytes) {}
+  Input(const std::string& bytes) : bytes_(bytes) {}
+  Input(const char* text) : bytes_(text) {}
+  /// The pieces one after the other: a proxy's chain of buffers.
+  static Input Gather(std::span<const std::string_view> pieces);
+  /// Writes into memory of the plugin from the start of `room`, which is not empty, and says how many bytes. It does not use the
+  /// plugin. After an error the function is not called, and Plugin::Call gives that error.
+  using Writer = std::function<Result<size_t>(std::span<uint8_t> room)>;
+  /// `write` is called once with `bytes_max` bytes of room, not at all for 0.
+  static Input Fill(uint64_t bytes_max, Writer write);
+  /// `read` is called until it says 0. Longer than `bytes_max`: kLimit.
+  static Input Stream(Writer read, uint64_t bytes_max = UINT32_MAX);
+
+ private:
+  friend class PluginImpl;
+  enum class Kind : uint8_t { kBytes, kPieces, kFill, kStream } kind_ = Kind::kBytes;
+  std::string_view bytes_;
+  std::span<const std::string_view> pieces_;
+  uint64_t size_ = 0;  ///< of pieces; the most of kFill and kStream
+  Writer writer_;
+};
+
 /// How a call ended, in the words of the reference.
 struct Outcome {
   int32_t code = -1;          ///< what extism_plugin_call returns; 0 is success, unless there is an error
   bool failed = false;        ///< `error` says why
   std::string error;          ///< outermost message: "timeout", "oom", "plugin ran out of fuel", the guest's text, …
   std::string cause;          ///< innermost: of a trap, "wasm trap: wasm `unreachable` instruction executed"
-  std::string_view output;    ///< good until the next call or Reset
+  std::string_view output;    ///< in the plugin's memory: good until the next call or Reset, or the end of the plugin or its lease
+  std::optional<ErrorCode> input_error;  ///< the input could not be written: the function was not called
 };
 
 struct CallOptions {
@@ -159,9 +193,15 @@ class CancelHandle {
 class Plugin {
  public:
   virtual ~Plugin() = default;
-  virtual Outcome CallRaw(std::string_view function, std::string_view input, const CallOptions& options = {}) = 0;
+  virtual Outcome CallRaw(std::string_view function, const Input& input, const CallOptions& options = {}) = 0;
   /// The output; an error also when the function returned anything but 0 ("Returned non-zero exit code: N").
-  Result<std::string_view> Call(std::string_view function, std::string_view input, const CallOptions& options = {});
+  Result<std::string_view> Call(std::string_view function, const Input& input, const CallOptions& options = {});
+  /// What the first call does before its function: that one need not wait for it. Its fuel is that of a call.
+  virtual Result<void> Instantiate() = 0;
+
+  /// A call trapped, left by proc_exit, ran out of time, fuel or memory, or was cancelled: what the guest was about is half done.
+  /// Calls are possible. Until its state is a new one (after `_start`).
+  virtual bool broken() const = 0;
 
   /// Whether it is callable: no parameters, and no result or an i32.
   virtual bool FunctionExists(std::string_view function) const = 0;
@@ -205,147 +245,6 @@ class Runtime {
   virtual uint64_t modules_made() const = 0;
 };
 
-// ---- typed host functions
-
-namespace detail {
-
-/// How a C++ type crosses. Numbers as they are; text and bytes as a block.
-template <class T>
-struct Crossing;
-template <class T, ValType kType, auto kField>
-struct NumberCrossing {
-  static constexpr ValType kValType = kType;
-  static std::optional<T> In(CurrentPlugin&, const Value& value) { return static_cast<T>(value.*kField); }
-  static bool Out(CurrentPlugin&, T number, Value* value) {
-    value->*kField = static_cast<std::remove_reference_t<decltype(value->*kField)>>(number);
-    return true;
-  }
-};
-template <>
-struct Crossing<int32_t> : NumberCrossing<int32_t, ValType::kI32, &Value::i32> {};
-template <>
-struct Crossing<uint32_t> : NumberCrossing<uint32_t, ValType::kI32, &Value::i32> {};
-template <>
-struct Crossing<int64_t> : NumberCrossing<int64_t, ValType::kI64, &Value::i64> {};
-template <>
-struct Crossing<uint64_t> : NumberCrossing<uint64_t, ValType::kI64, &Value::i64> {};
-template <>
-struct Crossing<float> : NumberCrossing<float, ValType::kF32, &Value::f32> {};
-template <>
-struct Crossing<double> : NumberCrossing<double, ValType::kF64, &Value::f64> {};
-template <>
-struct Crossing<std::string_view> {
-  static constexpr ValType kValType = ValType::kI64;
-  static std::optional<std::string_view> In(CurrentPlugin& plugin, const Value& value) { return plugin.Text(value.i64); }
-  static bool Out(CurrentPlugin& plugin, std::string_view text, Value* value) {
-    value->i64 = plugin.New(text);
-    return value->i64 != 0 || text.empty();
-  }
-};
-template <>
-struct Crossing<std::string> : Crossing<std::string_view> {
-  static std::optional<std::string> In(CurrentPlugin& plugin, const Value& value) {
-    const auto text = plugin.Text(value.i64);
-    return text ? std::optional(std::string(*text)) : std::nullopt;
-  }
-};
-/// The bytes of the block themselves, to change in place.
-template <>
-struct Crossing<std::span<uint8_t>> {
-  static constexpr ValType kValType = ValType::kI64;
-  static std::optional<std::span<uint8_t>> In(CurrentPlugin& plugin, const Value& value) { return plugin.Block(value.i64); }
-};
-
-template <class T>
-struct Answer {
-  using Plain = T;
-};
-template <class T>
-struct Answer<Result<T>> {
-  using Plain = T;
-};
-
-template <class Signature>
-struct TypedFunction;
-template <class R, class... P>
-struct TypedFunction<R(P...)> {
-  using Plain = typename Answer<R>::Plain;
-  static std::vector<ValType> Params() { return {Crossing<std::decay_t<P>>::kValType...}; }
-  static std::vector<ValType> Results() {
-    if constexpr (std::is_void_v<Plain>) {
-      return {};
-    } else {
-      return {Crossing<Plain>::kValType};
-    }
-  }
-  template <class Call, size_t... I>
-  static Result<void> Run(Call& call, CurrentPlugin& plugin, std::span<const Value> in, std::span<Value> out, std::index_sequence<I...>) {
-    std::tuple<std::optional<std::decay_t<P>>...> taken{Crossing<std::decay_t<P>>::In(plugin, in[I])...};
-    if (!(std::get<I>(taken).has_value() && ... && true)) return Error{ErrorCode::kInvalidArgument, "invalid memory offset"};
-    if constexpr (std::is_void_v<R>) {
-      call(*std::get<I>(taken)...);
-      return {};
-    } else {
-      auto answer = call(*std::get<I>(taken)...);
-      if constexpr (!std::is_same_v<R, Plain>) {
-        if (!answer) return std::move(answer).error();
-        if constexpr (!std::is_void_v<Plain>) return Put(plugin, *answer, out);
-        return {};
-      } else {
-        return Put(plugin, answer, out);
-      }
-    }
-  }
-  template <class T>
-  static Result<void> Put(CurrentPlugin& plugin, const T& answer, std::span<Value> out) {
-    if (Crossing<Plain>::Out(plugin, answer, &out[0])) return {};
-    return Error{ErrorCode::kLimit, "out of memory"};
-  }
-  template <class F>
-  static HostFunction Make(std::string name, F function) {
-    return {std::move(name), Params(), Results(),
-            [function = std::move(function)](CurrentPlugin& plugin, std::span<const Value> in, std::span<Value> out) mutable {
-              return Run(function, plugin, in, out, std::index_sequence_for<P...>());
-            }};
-  }
-};
-/// With the plugin in front.
-template <class R, class... P>
-struct TypedFunction<R(CurrentPlugin&, P...)> {
-  template <class F>
-  static HostFunction Make(std::string name, F function) {
-    using Rest = TypedFunction<R(P...)>;
-    return {std::move(name), Rest::Params(), Rest::Results(),
-            [function = std::move(function)](CurrentPlugin& plugin, std::span<const Value> in, std::span<Value> out) mutable {
-              auto call = [&](auto&&... rest) { return function(plugin, std::forward<decltype(rest)>(rest)...); };
-              return Rest::Run(call, plugin, in, out, std::index_sequence_for<P...>());
-            }};
-  }
-};
-
-template <class T>
-struct SignatureOf : SignatureOf<decltype(&T::operator())> {};
-template <class R, class... P>
-struct SignatureOf<R (*)(P...)> {
-  using Type = R(P...);
-};
-template <class C, class R, class... P>
-struct SignatureOf<R (C::*)(P...) const> {
-  using Type = R(P...);
-};
-template <class C, class R, class... P>
-struct SignatureOf<R (C::*)(P...)> {
-  using Type = R(P...);
-};
-
-}  // namespace detail
-
-/// A host function whose Wasm types are those of the C++ function: int32_t, int64_t (signed or not), float and double as they are;
-/// std::string_view, std::string and, as a parameter, std::span<uint8_t> (changed in place) as handles of blocks. It may have
-/// CurrentPlugin& in front, and answer with a Result. A handle that is no live block stops the plugin.
-template <class F>
-HostFunction Typed(std::string name, F function) {
-  return detail::TypedFunction<typename detail::SignatureOf<F>::Type>::Make(std::move(name), std::move(function));
-}
-
 }  // namespace weir::extism
+
+#include "weir/extism_typed.h"

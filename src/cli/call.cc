@@ -6,11 +6,11 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <iterator>
 
 #include "base/nearest_name.h"
 #include "base/wasm_cursor.h"
+#include "cli/call_input.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
 #include "host/grpc_wire.h"
@@ -74,13 +74,6 @@ Result<extism::Manifest> ManifestOf(const CallRequest& request) {
   return manifest;
 }
 
-Result<std::string> InputOf(const CallRequest& request) {
-  if (request.input) return *request.input;
-  if (!request.input_file) return std::string();
-  if (*request.input_file != "-") return ReadFile(*request.input_file);
-  return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-}
-
 Result<extism::PluginOptions> OptionsOf(const CallRequest& request) {
   extism::PluginOptions options{.wasi = request.wasi, .fuel = request.fuel, .http_response_headers = true, .http = extism::CurlClient()};
   const std::string wanted = request.log_level.empty() ? "warn" : request.log_level;
@@ -135,7 +128,7 @@ int Fail(const Error& error) {
 int Call(const CallRequest& request) {
   auto manifest = ManifestOf(request);
   if (!manifest) return Fail(manifest.error());
-  const auto input = InputOf(request);
+  const auto input = CallInput::Open(request);
   if (!input) return Fail(input.error());
   auto options = OptionsOf(request);
   if (!options) return Fail(options.error());
@@ -152,10 +145,12 @@ int Call(const CallRequest& request) {
   extism::Outcome outcome;
   const auto called = Clock::now();
   for (uint32_t i = 0; i < request.count; ++i) {
-    outcome = (*plugin)->CallRaw(request.function, *input);
+    outcome = (*plugin)->CallRaw(request.function, (*input)->Next());
     if (outcome.failed || outcome.code != 0) break;
   }
   const double call_us = MsSince(called) * 1000 / request.count;
+  // What is wrong with the input's file is no answer of the plugin.
+  if (outcome.input_error == ErrorCode::kIo) return PrintError(outcome.error), kExitUsage;
   const bool good = !outcome.failed && outcome.code == 0;
   if (request.json) {
     std::printf("%s\n", json::serialize(JsonOf(outcome, **plugin, load_ms, call_us)).c_str());

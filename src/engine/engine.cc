@@ -23,7 +23,7 @@ constexpr uint32_t kInstancesMax = 100'000;
 constexpr bool kParallelCompilation = true;
 #endif
 // Of one module. wasm-bindgen makes two tables, C++ one.
-constexpr uint32_t kTablesMax = 4;
+constexpr uint32_t kTablesMax = 4, kMemoriesMax = 8;
 constexpr size_t kTableElements = 1u << 20;       // Limits::table_elements holds below it
 constexpr uint64_t kReservationBytes = 4ull << 30;
 constexpr uint64_t kSlotGuardBytes = 64ull << 20; // generous: Wasmtime's own guards are 32 MiB a slot
@@ -68,7 +68,8 @@ void SetPooling(const EngineOptions& options, uint32_t instances, wasm_config_t*
   wasmtime_pooling_allocation_config_total_core_instances_set(pool, instances);
   wasmtime_pooling_allocation_config_total_memories_set(pool, instances);
   wasmtime_pooling_allocation_config_total_tables_set(pool, instances * 2);
-  wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 1);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, options.all_features ? kMemoriesMax : 1);
+  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, options.keep_resident_bytes);
   wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, kTablesMax);
   wasmtime_pooling_allocation_config_table_elements_set(pool, kTableElements);
   wasmtime_pooling_allocation_config_max_memory_size_set(pool, options.memory_bytes_max);

@@ -171,7 +171,10 @@ std::optional<Failure> CompiledImpl::QuietLink(void* self) {
 }
 
 Result<std::unique_ptr<Plugin>> CompiledImpl::NewPlugin(std::string* cause) {
+  // What is refused has been counted too: its destructor gives that back.
+  const bool room = TakeSlot();
   auto plugin = std::make_unique<PluginImpl>(std::static_pointer_cast<CompiledImpl>(shared_from_this()));
+  if (!room) return ErrorOf(ErrorCode::kLimit, Failure("all " + std::to_string(slots()) + " slots of the compiled plugin are taken"), cause);
   if (auto failure = plugin->Link()) return ErrorOf(ErrorCode::kLinkFailed, *std::move(failure), cause);
   return std::unique_ptr<Plugin>(std::move(plugin));
 }

@@ -1,6 +1,7 @@
 // Compiled modules and what all plugins of them share.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,6 +52,11 @@ class CompiledImpl final : public Compiled {
   const PluginOptions& options() const { return options_; }
   const std::vector<engine::Preopen>& preopens() const { return preopens_; }
   std::optional<uint64_t> memory_budget_bytes() const;
+  /// Of plugins that live at once; 0: no limit.
+  uint32_t slots() const { return plan_.engine->options().pooling ? options_.slots : 0; }
+  /// False: all slots are taken. A plugin that has one gives it back when its memory is free.
+  bool TakeSlot() { return slots() == 0 || slots_taken_.fetch_add(1, std::memory_order_relaxed) < slots(); }
+  void GiveSlot() { slots_taken_.fetch_sub(1, std::memory_order_relaxed); }
   /// Main has a start function.
   bool main_starts() const { return about_main_.starts; }
   bool alone() const { return plan_.modules.size() == 1; }
@@ -69,6 +75,7 @@ class CompiledImpl final : public Compiled {
   engine::WorldPlan plan_;
   std::vector<engine::Preopen> preopens_;
   bool quiet_ = false;
+  std::atomic<uint32_t> slots_taken_{0};
   std::mutex mutex_;  ///< what follows
   bool quietly_linked_ = false;
   std::optional<Failure> quiet_failure_;

@@ -20,8 +20,9 @@ uint64_t CurrentPlugin::New(std::string_view bytes) {
   return handle;
 }
 
-Result<std::string_view> Plugin::Call(std::string_view function, std::string_view input, const CallOptions& options) {
+Result<std::string_view> Plugin::Call(std::string_view function, const Input& input, const CallOptions& options) {
   const Outcome outcome = CallRaw(function, input, options);
+  if (outcome.input_error) return Error{*outcome.input_error, outcome.error};
   if (outcome.failed) return Error{ErrorCode::kTrapped, outcome.error};
   if (outcome.code != 0) return Error{ErrorCode::kRefused, "Returned non-zero exit code: " + std::to_string(outcome.code)};
   return outcome.output;

@@ -39,27 +39,33 @@ class KernelMemory {
     Store(kPosition, 0);
     std::memset(&memory_[kError], 0, kBlocks - kError);
   }
-  /// After Reset: the first block holds `input`. False: it needs more memory, by the kernel's own `alloc`.
-  bool PlaceInput(std::string_view input) {
-    if (input.size() + kHeader >= Load(kCapacity) - kRoot) return false;
-    const auto size = static_cast<uint32_t>(input.size());
-    memory_[kBlocks] = 1;
-    std::memcpy(&memory_[kBlocks + 4], &size, sizeof size);
-    std::memcpy(&memory_[kBlocks + 8], &size, sizeof size);
-    Store(kPosition, kHeader + size);
-    SetInput(kBlocks + kHeader, input);
+  /// After Reset: the first block is the input, `bytes` long. False: it needs more memory, by the kernel's own `alloc`.
+  bool PlaceInput(uint64_t bytes) {
+    if (bytes + kHeader >= Load(kCapacity) - kRoot) return false;
+    PlaceFirst(static_cast<uint32_t>(bytes));
     return true;
   }
-  /// The block at `handle` is the input. Precondition: it has room.
-  void SetInput(uint64_t handle, std::string_view input) {
-    std::memcpy(&memory_[handle], input.data(), input.size());
-    Store(kInputOffset, handle);
-    Store(kInputLength, input.size());
+  /// A first block of so many bytes, for which there is room, and no other.
+  void PlaceFirst(uint32_t bytes) {
+    memory_[kBlocks] = 1;
+    std::memcpy(&memory_[kBlocks + 4], &bytes, sizeof bytes);
+    std::memcpy(&memory_[kBlocks + 8], &bytes, sizeof bytes);
+    Store(kPosition, kHeader + bytes);
   }
+  /// No block is left, and no byte changed: `alloc` gives the first one again, where it was.
+  void Rewind() { Store(kPosition, 0); }
+  /// The first bytes of the first block are the input.
+  void SetInput(uint32_t length) {
+    std::memcpy(&memory_[kBlocks + 8], &length, sizeof length);
+    Store(kInputOffset, length == 0 ? 0 : kFirstHandle);
+    Store(kInputLength, length);
+  }
+  static constexpr uint64_t kFirstHandle = 77;
 
  private:
   static constexpr size_t kPosition = 9, kCapacity = 17, kError = 25, kInputOffset = 33, kInputLength = 41, kOutputOffset = 49,
                           kOutputLength = 57, kBlocks = 65, kRoot = 64, kHeader = 12;
+  static_assert(kFirstHandle == kBlocks + kHeader);
   uint64_t Load(size_t at) const {
     uint64_t value;
     std::memcpy(&value, &memory_[at], sizeof value);

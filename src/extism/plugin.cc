@@ -12,11 +12,8 @@ namespace weir::extism {
 namespace {
 
 constexpr int32_t kAborted = 134;  // as a shell shows SIGABRT: a trap of the guest
-constexpr const char* kNoFuel = "plugin ran out of fuel";
+constexpr const char* kReentrant = "cannot make reentrant calls into plugin";
 constexpr std::string_view kStart = "_start";
-
-// What the reference's kernel, which is Wasm, takes of a call's fuel before the guest runs (measured; ours is written to directly).
-constexpr uint64_t kFuelOfCall = 130, kFuelOfInput = 97, kFuelOfTwoResetBytes = 5;
 
 std::array<uint8_t, 16> NewId() {
   std::array<uint8_t, 16> id{};
@@ -77,6 +74,7 @@ std::optional<Failure> PluginImpl::Link() {
     if (const auto fault = world_->LinkModules()) return Failure::Of(*fault);
     // Main's first instance has done its part, and where no other module shares it nobody sees it again: a new world has its room.
     if (compiled_->alone()) {
+      world_.reset();
       if (auto failure = NewWorld()) return failure;
     }
   }
@@ -87,21 +85,24 @@ std::optional<Failure> PluginImpl::Link() {
 
 // ---- a call
 
-Outcome PluginImpl::CallRaw(std::string_view function, std::string_view input, const CallOptions& options) {
+Outcome PluginImpl::CallRaw(std::string_view function, const Input& input, const CallOptions& options) {
   Outcome outcome;
   if (calling_) {
     outcome.failed = true;
-    outcome.error = outcome.cause = "cannot make reentrant calls into plugin";
+    outcome.error = outcome.cause = kReentrant;
     return outcome;
   }
   calling_ = true;
-  auto stop = Prepare(input, options);
+  auto stop = Prepare();
+  host_context_ = options.host_context;
+  if (!stop) stop = SetInput(input);
   if (!stop) stop = Run(function, &outcome.code);
   host_context_ = nullptr;
   calling_ = false;
   if (stop) {
     outcome.failed = true;
     outcome.code = stop->code;
+    outcome.input_error = stop->input_error;
     outcome.error = std::move(stop->failure.message);
     outcome.cause = std::move(stop->failure.cause);
   }
@@ -111,24 +112,29 @@ Outcome PluginImpl::CallRaw(std::string_view function, std::string_view input, c
   return outcome;
 }
 
-std::optional<PluginImpl::Stop> PluginImpl::Prepare(std::string_view input, const CallOptions& options) {
-  if (this->options().fuel) world_->SetFuel(*this->options().fuel);
+Result<void> PluginImpl::Instantiate() {
+  if (calling_) return Error{ErrorCode::kInvalidArgument, kReentrant};
+  calling_ = true;
+  const auto stop = Prepare();
+  calling_ = false;
+  return stop ? Result<void>(Error{ErrorCode::kTrapped, stop->failure.message}) : Result<void>();
+}
+
+std::optional<PluginImpl::Stop> PluginImpl::Prepare() {
+  if (options().fuel) world_->SetFuel(*options().fuel);
   if (store_is_stale_) {
     // All state goes, but for the configuration.
     vars.clear();
     http_status = 0;
     if (http_headers_) http_headers_->clear();
     if (auto failure = Link()) return Stop{*std::move(failure)};
-    store_is_stale_ = false;
+    store_is_stale_ = broken_ = false;
   }
-  if (!instantiated_) {
-    if (auto stop = Instantiate()) return stop;
-  }
-  host_context_ = options.host_context;
-  return SetInput(input);
+  return instantiated_ ? std::nullopt : NewInstance();
 }
 
-std::optional<PluginImpl::Stop> PluginImpl::Instantiate() {
+std::optional<PluginImpl::Stop> PluginImpl::NewInstance() {
+  broken_ = true;  // until it is done
   // Copying a module's data takes fuel where Wasmtime cannot map it; nobody's call pays for that.
   const bool runs_nothing = options().fuel && !compiled_->main_starts();
   const uint64_t fuel = runs_nothing ? world_->fuel() : 0;
@@ -142,6 +148,7 @@ std::optional<PluginImpl::Stop> PluginImpl::Instantiate() {
   instantiated_ = true;
   if (const auto budget = compiled_->memory_budget_bytes()) world_->SetMemoryBudget(*budget);
   if (auto failure = InitializeRuntime()) return Stop{*std::move(failure)};
+  broken_ = false;
   return std::nullopt;
 }
 
@@ -173,28 +180,6 @@ std::optional<Failure> PluginImpl::Initialize(const engine::WorldFunctionRef& fu
   return Failure(context, fault->cause);
 }
 
-std::optional<PluginImpl::Stop> PluginImpl::SetInput(std::string_view input) {
-  output_ = {};
-  error_ = 0;
-  KernelMemory kernel = memory_view();
-  const uint64_t used = kernel.position();
-  kernel.Reset();
-  if (options().fuel) {
-    const uint64_t fuel = world_->fuel();
-    const uint64_t taken = kFuelOfCall + (input.empty() ? 0 : kFuelOfInput) + used * kFuelOfTwoResetBytes / 2;
-    world_->SetFuel(fuel > taken ? fuel - taken : 0);
-    if (fuel <= taken) return Stop{Failure(kNoFuel)};
-  }
-  if (input.empty() || kernel.PlaceInput(input)) return std::nullopt;
-  engine::RawValue slot{.i64 = input.size()};
-  const auto fault = world_->Call(alloc_, {&slot, 1});
-  if (OutOfFuel()) return Stop{Failure(kNoFuel)};
-  if (fault) return Stop{Failure("failed to allocate extism memory", fault->cause)};
-  if (slot.i64 == 0 || !memory_view().Bytes(slot.i64, input.size())) return Stop{Failure(id_text() + " out of memory")};
-  memory_view().SetInput(slot.i64, input);
-  return std::nullopt;
-}
-
 std::optional<PluginImpl::Stop> PluginImpl::Run(std::string_view name, int32_t* code) {
   auto found = functions_.find(name);
   if (found == functions_.end()) {
@@ -216,6 +201,7 @@ std::optional<PluginImpl::Stop> PluginImpl::Run(std::string_view name, int32_t* 
     world_->BeginTimed(manifest().limits.timeout_ms);
     fault = world_->Call(function, {&slot, 1});
     world_->EndTimed();
+    broken_ |= fault || OutOfFuel();
   }
   store_is_stale_ = name == kStart;
   const bool ran = !fault;

@@ -16,15 +16,23 @@
 namespace weir::extism {
 
 inline constexpr std::string_view kMainModule = "main";
+inline constexpr const char* kNoFuel = "plugin ran out of fuel";
 
 class PluginImpl final : public Plugin, public CurrentPlugin {
  public:
+  /// After CompiledImpl::TakeSlot.
   explicit PluginImpl(std::shared_ptr<CompiledImpl> compiled);
+  ~PluginImpl() override {
+    world_.reset();
+    compiled_->GiveSlot();
+  }
   /// Once, before anything else.
   std::optional<Failure> Link();
 
   // Plugin
-  Outcome CallRaw(std::string_view function, std::string_view input, const CallOptions& options) override;
+  Outcome CallRaw(std::string_view function, const Input& input, const CallOptions& options) override;
+  Result<void> Instantiate() override;
+  bool broken() const override { return broken_; }
   bool FunctionExists(std::string_view function) const override { return compiled_->FunctionExists(function); }
   void Reset() override { memory_view().Reset(); }
   std::optional<std::string> GuestError() override;
@@ -61,14 +69,19 @@ class PluginImpl final : public Plugin, public CurrentPlugin {
   struct Stop {
     Failure failure;
     int32_t code = -1;
+    std::optional<ErrorCode> input_error = std::nullopt;
   };
   KernelMemory memory_view() { return KernelMemory(world_->kernel_memory()); }
   std::optional<Failure> NewWorld();
-  std::optional<Stop> Prepare(std::string_view input, const CallOptions& options);
-  std::optional<Stop> Instantiate();
+  std::optional<Stop> Prepare();
+  std::optional<Stop> NewInstance();
   std::optional<Failure> InitializeRuntime();
   std::optional<Failure> Initialize(const engine::WorldFunctionRef& function, const char* context);
-  std::optional<Stop> SetInput(std::string_view input);
+  // plugin_input.cc
+  std::optional<Stop> SetInput(const Input& input);
+  std::optional<Stop> ReadStream(const Input& input);
+  std::optional<Stop> PlaceInput(uint64_t bytes);
+  std::optional<Stop> TakeFuel(uint64_t fuel);
   std::optional<Stop> Run(std::string_view name, int32_t* code);
   /// Reads what the guest left; nullopt: success.
   std::optional<Stop> Judge(std::optional<engine::Fault> fault);
@@ -80,7 +93,7 @@ class PluginImpl final : public Plugin, public CurrentPlugin {
   engine::WorldFunctionRef alloc_, free_, length_;  ///< of the kernel
   std::map<std::string, engine::WorldFunctionRef, std::less<>> functions_;  ///< found once
   std::string kernel_fault_;
-  bool instantiated_ = false, store_is_stale_ = false, calling_ = false;
+  bool instantiated_ = false, store_is_stale_ = false, calling_ = false, broken_ = false;
   void* host_context_ = nullptr;
   std::optional<Headers> http_headers_;
   KernelMemory::Range output_;

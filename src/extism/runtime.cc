@@ -16,6 +16,8 @@ namespace weir::extism {
 namespace {
 
 constexpr std::string_view kMagic("\0asm", 4);
+constexpr uint32_t kSlotsMax = 5000;              // with 16 GiB of address space each, of 128 TiB
+constexpr uint32_t kKeepResidentBytes = 16 << 10; // zeroing that is cheaper than giving pages back and faulting them in again
 constexpr std::string_view kSpace = " \t\n\r\v\f";
 
 bool LooksLikeText(std::string_view source) {
@@ -76,18 +78,33 @@ class RuntimeImpl final : public Runtime {
   std::atomic<uint64_t> modules_made_ = 0;
 };
 
-Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
-  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
-  std::lock_guard lock(mutex_);
-  EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
-  if (set.engine != nullptr) return set;
-  // Slots of a pool are limited in number; plugins are not.
-  WEIR_TRY(auto engine, Engine::Create({.fuel = fuel, .pooling = false, .all_features = true, .metered_memory = metered}));
-  WEIR_TRY(auto loaded, engine->Load(kKernelWasm, kEnvModule, options.cache));
+Result<EngineSet> MakeEngines(const EngineOptions& engine_options, const CodeCache& cache) {
+  EngineSet set;
+  WEIR_TRY(set.engine, Engine::Create(engine_options));
+  WEIR_TRY(auto loaded, set.engine->Load(kKernelWasm, kEnvModule, cache));
   set.kernel = std::move(loaded.module);
   set.join = std::make_shared<const KernelJoin>(kKernelWasm, kEnvModule);
-  set.engine = std::move(engine);
-  set.metered = metered;
+  set.metered = engine_options.metered_memory;
+  return set;
+}
+
+Result<EngineSet> RuntimeImpl::Engines(const PluginOptions& options, const Manifest& manifest) {
+  const bool fuel = options.fuel.has_value(), metered = manifest.limits.memory_pages_max.has_value() || options.memory_limits_vary;
+  EngineOptions engine{.fuel = fuel, .pooling = false, .all_features = true, .metered_memory = metered};
+  if (options.slots > kSlotsMax) return Error{ErrorCode::kInvalidArgument, "slots " + std::to_string(options.slots) + ": at most " + std::to_string(kSlotsMax)};
+  if (options.slots > 0 && !metered) {
+    // An engine of its own, so that others' plugins take none of its slots. Each plugin has its modules, the kernel and perhaps a first
+    // instance of main; while the first are linked, there is one set more.
+    engine.pooling = true;
+    engine.instances_max = (options.slots + 1) * static_cast<uint32_t>(manifest.modules.size() + 2);
+    engine.keep_resident_bytes = kKeepResidentBytes;
+    return MakeEngines(engine, options.cache);
+  }
+  std::lock_guard lock(mutex_);
+  EngineSet& set = engines_[(fuel ? 1u : 0u) + (metered ? 2u : 0u)];
+  if (set.engine == nullptr) {
+    WEIR_TRY(set, MakeEngines(engine, options.cache));
+  }
   return set;
 }
 

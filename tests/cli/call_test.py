@@ -3,6 +3,7 @@
 import base64
 import http.server
 import json
+import subprocess
 import sys
 import threading
 import unittest
@@ -98,11 +99,26 @@ class Call(Case):
         file = self.dir / "input"
         file.write_text("from a file")
         self.assertEqual(weir("call", guest, "echo", "--input-file", file)[:2], (0, "from a file"))
+        file.write_text("0123456789" * 300_000)
+        self.assertEqual(weir("call", guest, "echo", "--input-file", file, "-n", "3")[:2], (0, file.read_text()))
+        file.write_text("")
+        self.assertEqual(weir("call", guest, "echo", "--input-file", file)[:2], (0, ""))
         self.assertEqual(weir("call", guest, "echo")[:2], (0, ""))
         self.assertEqual(weir("call", guest, "config", "--input", "k", "--config", "k=a=b")[:2], (0, "a=b"))
         self.assertEqual(weir("call", guest, "echo", "-i", "x", "-n", "1000", "--times")[:2], (0, "x"))
         code, out, err = weir("call", guest)
         self.assertEqual((code, out.split()[:3], "takes" in out), (0, ["echo", "fail", "seven"], False), err)
+
+    def test_streams(self):
+        guest = self.guest()
+        for content in (b"", b"short", bytes(range(256)) * 12_000):
+            for count in ("1", "2"):
+                done = subprocess.run([cli_test.WEIR, "call", guest, "echo", "--input-file", "-", "-n", count], input=content, capture_output=True, timeout=60, check=False)
+                self.assertEqual((done.returncode, done.stdout), (0, content), done.stderr)
+        code, _, err = weir("call", guest, "echo", "--input-file", self.dir)
+        self.assertEqual((code, "Is a directory" in err), (2, True), err)
+        code, _, err = weir("call", guest, "echo", "--input-file", "/dev/zero", "--memory", "1m")
+        self.assertEqual(code, 1, err)
 
     def test_json(self):
         guest = self.guest()
