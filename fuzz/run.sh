@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs fuzzers, one after the other, on what fuzz/seeds.py makes and what earlier runs found.
 #
-# usage: fuzz/run.sh [--seconds N] [NAME…]     NAME: capi cclb decoders hostile kernel manifest (all); N: for each (60)
+# usage: fuzz/run.sh [--seconds N] [NAME…]     NAME: capi cclb decoders hostile join kernel manifest (all); N: for each (60)
 #
 # First: cmake --preset fuzz && ninja -C build-fuzz fuzz. What is found is in build-fuzz/found/NAME-…: `build-fuzz/bin/fuzz_NAME FILE` repeats it.
 set -uo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=60
 if [ "${1:-}" = --seconds ]; then seconds=$2; shift 2; fi
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(capi cclb decoders hostile kernel manifest); fi
+if [ ${#names[@]} -eq 0 ]; then names=(capi cclb decoders hostile join kernel manifest); fi
 corpus=build-fuzz/corpus found=build-fuzz/found
 mkdir -p $found
 python3 fuzz/seeds.py build-fuzz/seeds > /dev/null || exit 1

@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -33,6 +34,12 @@ def golden():
                 yield file.read_bytes()
 
 
+def assembled():
+    """The plugins of Extism that the tests have as text."""
+    for name in ("tests/extism/kernel.wat", "tests/extism/sequence.wat", "plugins/extism/upper.wat"):
+        yield subprocess.run(["wat2wasm", "--enable-all", "-o", "/dev/stdout", ROOT / name], capture_output=True).stdout
+
+
 def programs():
     """For what takes its choices from bytes: each choice is two of them."""
     for first in range(0, 256, 5):
@@ -47,12 +54,13 @@ def write(folder, seeds):
 
 def main():
     out = pathlib.Path(sys.argv[1])
+    modules = [seed for seed in golden() if seed.startswith(b"\0asm")]
     write(out / "manifest", MANIFESTS)
     write(out / "cclb", golden())
     for name in ("capi", "hostile", "kernel"):
         write(out / name, programs())
-    modules = [seed for seed in golden() if seed.startswith(b"\0asm")]
     pairs = (2).to_bytes(4, "little") + b"".join(n.to_bytes(4, "little") for n in (1, 2, 3, 0)) + b"a\0bc\0def\0\0"
+    write(out / "join", [*modules, *assembled()])
     write(out / "decoders", [b"\0" + pairs, b"\1request\0headers\0x\0", *(b"\2" + module for module in modules)])
     for folder in sorted(out.iterdir()):
         print(f"{folder}: {sum(1 for _ in folder.iterdir())} seeds")

@@ -90,6 +90,10 @@ TEST(ExtismHostile, AnyBytesAreAManifestOrNone) {
   for (int i = 0; i < 100'000; ++i) deep += "[";
   for (int i = 0; i < 100'000; ++i) deep += "]";
   EXPECT_FALSE(ParseManifest(deep + "}"));
+  // RapidJSON takes a zero byte for the end.
+  EXPECT_TRUE(ParseManifest(R"({"wasm": []} )"));
+  for (const char* rest : {"", "}", " garbage"}) EXPECT_FALSE(ParseManifest(R"({"wasm": []})" + std::string(1, '\0') + rest)) << rest;
+  EXPECT_FALSE(ParseManifest(std::string("timeout_ms = 5\n\0", 16)));
   // Each character outside of a text, in front of an unknown name: toml++ had undefined behaviour for some, which UBSan sees.
   for (uint32_t c = 0x80; c < 0x10000; ++c) {
     if (c >= 0xd800 && c < 0xe000) continue;

@@ -37,6 +37,7 @@ bool Convert(const rapidjson::Value& value, int depth, Node* node) {
 }  // namespace
 
 std::optional<Node> ReadJson(std::string_view text) {
+  if (text.find('\0') != text.npos) return std::nullopt;  // RapidJSON would take it for the end
   rapidjson::Document document;
   // Iterative: a text of brackets must not be as deep as the stack.
   document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
