@@ -32,7 +32,10 @@ void Nothing(ExtismCurrentPlugin*, const ExtismVal*, ExtismSize, ExtismVal*, Ext
 /// A plugin that is asked to echo after each misuse.
 class Misuse : public testing::Test {
  protected:
-  Misuse() { setenv("EXTISM_CACHE_CONFIG", "", 1); }
+  static ExtismPlugin* New() {
+    setenv("EXTISM_CACHE_CONFIG", "", 1);
+    return extism_plugin_new(Bytes(kModule), std::strlen(kModule), nullptr, 0, false, nullptr);
+  }
   ~Misuse() override { extism_plugin_free(plugin_); }
   void Row(const char* function, const char* how, bool good) {
     Seen().insert(function);
@@ -44,7 +47,7 @@ class Misuse : public testing::Test {
     EXPECT_EQ(Output(), "still") << after;
     EXPECT_EQ(extism_plugin_error(plugin_), nullptr) << after;
   }
-  ExtismPlugin* const plugin_ = extism_plugin_new(Bytes(kModule), std::strlen(kModule), nullptr, 0, false, nullptr);
+  ExtismPlugin* const plugin_ = New();
 };
 
 // ---- modules and manifests that are none
