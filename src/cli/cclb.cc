@@ -117,7 +117,8 @@ Result<int> Register(CclbSession& session) {
     const auto done = cclb::RegisterPlugin(*registry, *examiner, wasm, host->now_ms() / 1000);
     if (!done) {
       code = kExitRefused;
-      PrintError(file + ": " + done.error().message);
+      const bool unlinked = !session.request().host_functions && done.error().message.find("extism:host/user::cc_lb_") != std::string::npos;
+      PrintError(file + ": " + done.error().message + (unlinked ? "; it imports host functions, which --host-functions links" : ""));
       if (session.request().json) {
         PrintJson(json::object{{"file", file}, {"error", cclb::NameOf(done.error().name)}, {"message", done.error().message}});
       }
