@@ -99,7 +99,7 @@ constexpr CheckRow kRows[] = {
      {"strip = \"debuginfo\", not strip = true", "-ldflags without -s", "-Wl,--strip-debug, not --strip-all", "asc --debug"}},
     {CheckId::kAbiVersion, "abi-version", kNote, "an old ABI version, or several markers",
      "", {"the crate proxy-wasm from 0.2.0 on has ABI 0.2.1", "", "", "a newer release of @solo-io/proxy-runtime has ABI 0.2.1"}},
-    {CheckId::kExtismNotRun, "extism-not-run", kWarning, "a plugin of Extism: checked as one; weir call runs it, NGINX does not", "", {}},
+    {CheckId::kExtismNotRun, "extism-not-run", kNote, "a plugin of Extism: checked as one; weir call runs it, NGINX does not", "", {}},
     {CheckId::kExtismNoFunctions, "extism-no-functions", kWarning, "exports no function () -> i32 that a host could call",
      "", {"#[plugin_fn] pub fn name(input: …) -> FnResult<…>", "//go:wasmexport name, func name() int32", "EXTISM_EXPORTED_FUNCTION(name)", "export function name(): i32"}},
     {CheckId::kExtismExport, "extism-export", kNote, "exported functions that take arguments: a host of Extism cannot call them", "", {}},
