@@ -87,6 +87,13 @@ Result<extism::PluginOptions> OptionsOf(const CallRequest& request) {
   return options;
 }
 
+/// What to do about an import that is not there; empty: nobody knows.
+std::string RemedyOf(std::string_view why, bool wasi) {
+  if (why.find("unknown import: `wasi_") != why.npos) return wasi ? "" : "; --wasi offers WASI";
+  if (why.find("unknown import: `") == why.npos || why.find("unknown import: `extism:host/env::") != why.npos) return "";
+  return "; a host function of its application: a manifest can bring it as a module of that name (docs/extism.md)";
+}
+
 std::string WithCause(const std::string& message, const std::string& cause) {
   return cause.empty() || cause == message ? message : message + "\ncaused by: " + cause;
 }
@@ -140,7 +147,10 @@ int Call(const CallRequest& request) {
   if (!compiled) return PrintError(request.file + ": " + WithCause(compiled.error().message, cause)), kExitFailed;
   if (request.function.empty()) return PrintFunctions(**compiled, request.json);
   const auto plugin = (*compiled)->NewPlugin(&cause);
-  if (!plugin) return PrintError(request.file + ": " + WithCause(plugin.error().message, cause)), kExitFailed;
+  if (!plugin) {
+    const std::string why = WithCause(plugin.error().message, cause);
+    return PrintError(request.file + ": " + why + RemedyOf(why, request.wasi)), kExitFailed;
+  }
   const double load_ms = MsSince(start);
   extism::Outcome outcome;
   const auto called = Clock::now();

@@ -162,7 +162,8 @@ class Call(Case):
                 ([self.manifest("nonsense", "n.txt"), "echo"], 2, "n.txt: is neither a module nor a manifest"),
                 ([self.manifest('{"wasm": [{"data": {"ptr": 1, "len": 1}}]}', "p.json"), "f"], 2, "neither a module nor a manifest"),
                 ([self.manifest("(module (func (export 1)))", "bad.wat"), "f"], 1, "bad.wat"),
-                ([self.wasm('(module (import "a" "b" (func)))', "import"), "f"], 1, "unknown import: `a::b` has not been defined")]:
+                ([self.wasm('(module (import "a" "b" (func)))', "import"), "f"], 1, "unknown import: `a::b` has not been defined; a host function"),
+                ([self.wasm('(module (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32))))', "wasi"), "f"], 1, "; --wasi offers WASI")]:
             got, _, err = weir("call", *arguments)
             self.assertRegex(err, text, arguments)
             self.assertEqual(got, code, arguments)
